@@ -1,0 +1,1 @@
+//! The omicron1 zone brand.

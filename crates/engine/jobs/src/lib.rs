@@ -1,0 +1,1 @@
+//! A job graph: declared inputs and outputs, bounded parallelism, logs, clean stops.

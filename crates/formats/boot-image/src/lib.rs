@@ -1,0 +1,1 @@
+//! Oxide boot images: phase-2 header, boot archive, os.tar.gz.

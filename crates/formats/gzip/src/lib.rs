@@ -1,0 +1,1 @@
+//! Deterministic parallel gzip (one member) and zlib streams.

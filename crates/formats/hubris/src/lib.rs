@@ -1,0 +1,1 @@
+//! Hubris build archives, cabooses and CoRIM documents.

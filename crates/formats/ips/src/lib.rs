@@ -1,0 +1,1 @@
+//! IPS packages: FMRIs, actions, manifests, repositories, archives, images.

@@ -1,0 +1,135 @@
+//! Where the bytes of a proto's regular files are.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::Digest as _;
+
+use crate::{Digest, Error, FileContent, ProtoPath};
+
+/// A directory of files named by their SHA-256: `DIR/ab/abcdef…`.
+///
+/// Files appear under their name complete or not at all; writing the same bytes twice is free of
+/// effect. Nothing is ever changed in place, so that several protos may share a store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    directory: PathBuf,
+}
+
+/// The contents of a proto: by digest in a store, else by path in a directory.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// Takes new files.
+    pub store: Store,
+    /// The imported directory, if the proto came from one.
+    pub tree: Option<PathBuf>,
+}
+
+impl Store {
+    /// Opens a store and makes its directory if need be.
+    pub fn create(directory: impl AsRef<Path>) -> Result<Self, Error> {
+        let directory = directory.as_ref().to_owned();
+        fs::create_dir_all(&directory).map_err(Error::io("create", &directory))?;
+        Ok(Self { directory })
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where the file with this digest is, or would be.
+    pub fn path_of(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.directory.join(&name[..2]).join(name)
+    }
+
+    /// Stores everything a reader gives.
+    pub fn add(&self, mut reader: impl Read) -> io::Result<FileContent> {
+        let mut temporary = tempfile::NamedTempFile::new_in(&self.directory)?;
+        let mut hasher = sha2::Sha256::new();
+        let mut size = 0;
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            let count = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            hasher.update(&buffer[..count]);
+            temporary.write_all(&buffer[..count])?;
+            size += count as u64;
+        }
+        let digest = Digest(hasher.finalize().into());
+        let path = self.path_of(&digest);
+        if !path.exists() {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            temporary.persist(&path).map_err(|error| error.error)?;
+        }
+        Ok(FileContent { size, digest: Some(digest) })
+    }
+
+    /// Stores bytes that are in memory.
+    pub fn add_bytes(&self, bytes: &[u8]) -> io::Result<FileContent> {
+        self.add(bytes)
+    }
+
+    /// Stores a copy of a file.
+    pub fn add_file(&self, path: impl AsRef<Path>) -> Result<FileContent, Error> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        self.add(file).map_err(Error::io("store a copy of", path))
+    }
+}
+
+impl Contents {
+    /// Contents that are all in a store.
+    pub fn in_store(store: Store) -> Self {
+        Self { store, tree: None }
+    }
+
+    /// The file on disk that holds the bytes of a path.
+    pub fn locate(&self, path: &ProtoPath, content: &FileContent) -> Result<PathBuf, Error> {
+        if let Some(digest) = &content.digest {
+            let stored = self.store.path_of(digest);
+            if stored.exists() {
+                return Ok(stored);
+            }
+        }
+        if let Some(tree) = &self.tree {
+            let file = path.below(tree);
+            if file.symlink_metadata().is_ok_and(|m| m.is_file()) {
+                return Ok(file);
+            }
+        }
+        Err(Error::NoContent { path: path.clone(), digest: content.digest })
+    }
+
+    /// Opens the bytes of a path; a file of another length than its manifest says is an error.
+    pub fn open(&self, path: &ProtoPath, content: &FileContent) -> Result<File, Error> {
+        let file_path = self.locate(path, content)?;
+        let file = File::open(&file_path).map_err(Error::io("open", &file_path))?;
+        let size = file.metadata().map_err(Error::io("examine", &file_path))?.len();
+        if size != content.size {
+            return Err(Error::Changed {
+                path: path.clone(),
+                file: file_path,
+                problem: format!("is {size} bytes long, the manifest says {}", content.size),
+            });
+        }
+        Ok(file)
+    }
+
+    /// The whole bytes of a path, for files known to be small.
+    pub fn read(&self, path: &ProtoPath, content: &FileContent) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::with_capacity(content.size.min(1 << 20) as usize);
+        self.open(path, content)?
+            .read_to_end(&mut bytes)
+            .map_err(Error::io("read", path.to_string()))?;
+        Ok(bytes)
+    }
+}

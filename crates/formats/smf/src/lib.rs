@@ -1,0 +1,1 @@
+//! SMF service manifests and profiles.

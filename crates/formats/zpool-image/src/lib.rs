@@ -1,0 +1,1 @@
+//! ZFS pool images written without ZFS.

@@ -1,0 +1,1 @@
+//! Image templates and the engine that applies them to a proto.

@@ -1,0 +1,1 @@
+//! Update repositories: artifacts, signing, zip, checking.
