@@ -1,1 +1,41 @@
-//! IPS packages: FMRIs, actions, manifests, repositories, archives, images.
+//! IPS packages, as illumos' pkg(7) knows them, without pkg(7).
+//!
+//! A package is a [`Manifest`]: a list of [`Action`]s, each with a kind and [`Attributes`]. It is
+//! named by an [`Fmri`] with a [`Version`]. Which of its actions an image takes follows from the
+//! image's [`Variants`] and [`Facets`].
+//!
+//! ```
+//! use ips::{Action, Fmri, Manifest};
+//!
+//! let manifest = Manifest::parse("hello.p5m", "\
+//!     set name=pkg.fmri value=pkg://example/hello@1.0,5.11:20260102T030405Z\n\
+//!     dir path=usr owner=root group=sys mode=0755\n")?;
+//! assert_eq!(manifest.fmri()?.stem, "hello");
+//! assert_eq!(manifest.actions().last().unwrap().to_string(),
+//!     "dir group=sys mode=0755 owner=root path=usr");
+//! # Ok::<(), ips::Error>(())
+//! ```
+
+mod action;
+mod attributes;
+mod error;
+mod facets;
+mod fmri;
+mod grammar;
+mod manifest;
+mod origin;
+mod timestamp;
+mod variants;
+mod version;
+
+pub use action::{Action, ActionKind};
+pub use attributes::Attributes;
+pub use error::Error;
+pub use facets::Facets;
+pub use fmri::{Fmri, FmriError, quote, unquote};
+pub use grammar::GrammarError;
+pub use manifest::{Line, Manifest};
+pub use origin::Origin;
+pub use timestamp::{Timestamp, TimestampError};
+pub use variants::Variants;
+pub use version::{DotSequence, Version, VersionError};

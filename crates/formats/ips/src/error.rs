@@ -1,0 +1,82 @@
+//! Errors of this crate.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::{Fmri, FmriError};
+
+/// What can go wrong with packages.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or directory could not be used.
+    #[error("cannot {doing} {}", .path.display())]
+    Io {
+        /// The verb, e.g. `read`.
+        doing: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A line of a manifest that cannot be read or must not be published.
+    #[error("{}:{line}:{column}: {problem}", .path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// A text that should name a package does not.
+    #[error("{}: {error}", .path.display())]
+    Fmri {
+        /// The file that holds the text.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: FmriError,
+    },
+    /// A file or directory of a repository, archive or image that is not what it must be.
+    #[error("{}: {problem}", .path.display())]
+    Damaged {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong, where in it, and what was expected.
+        problem: String,
+    },
+    /// A package that an origin does not have.
+    #[error("{} has no package {fmri}", .path.display())]
+    NoPackage {
+        /// The origin.
+        path: PathBuf,
+        /// What was asked for.
+        fmri: Box<Fmri>,
+    },
+    /// A payload that an origin does not have.
+    #[error("{}: the payload {hash} is missing", .path.display())]
+    NoPayload {
+        /// Where it would be.
+        path: PathBuf,
+        /// Its name: the SHA-1 of the uncompressed bytes.
+        hash: String,
+    },
+    /// A proto root refused something.
+    #[error(transparent)]
+    Proto(#[from] proto::Error),
+}
+
+impl Error {
+    /// Puts a verb and a path on an I/O error: `.map_err(Error::io("read", path))`.
+    pub fn io(doing: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    /// A damaged file: `Error::damaged(path, "what is wrong")`.
+    pub fn damaged(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Damaged { path: path.as_ref().to_owned(), problem: problem.into() }
+    }
+}
