@@ -63,6 +63,43 @@ pub enum Error {
         /// Its name: the SHA-1 of the uncompressed bytes.
         hash: String,
     },
+    /// An image of a format that is not read here.
+    #[error(
+        "{}: image format {version:?} is not supported, only 4 is; make the image with a pkg(1) \
+         that writes format 4, or install its packages with the template steps", .path.display()
+    )]
+    ImageFormat {
+        /// The image's settings.
+        path: PathBuf,
+        /// The format it names.
+        version: String,
+    },
+    /// A path of a package that a root does not have as the package says, or that cannot be
+    /// installed.
+    #[error("{path} (package {package}): {problem}")]
+    Packaged {
+        /// The path, or what else the action delivers.
+        path: String,
+        /// The package.
+        package: String,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// Paths of a root that no package delivers.
+    #[error(
+        "{}: {} not delivered by any package: {}{}; package them, remove them, or accept \
+         unpackaged paths",
+        .root.display(),
+        if .paths.len() == 1 { "1 path is".to_owned() } else { format!("{} paths are", .paths.len()) },
+        .paths.iter().take(10).map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        if .paths.len() > 10 { ", ..." } else { "" }
+    )]
+    Unpackaged {
+        /// The root.
+        root: PathBuf,
+        /// All of them, sorted.
+        paths: Vec<proto::ProtoPath>,
+    },
     /// A proto root refused something.
     #[error(transparent)]
     Proto(#[from] proto::Error),

@@ -22,6 +22,9 @@ mod error;
 mod facets;
 mod fmri;
 mod grammar;
+mod image;
+mod import;
+mod install;
 mod manifest;
 mod origin;
 mod timestamp;
@@ -34,6 +37,11 @@ pub use error::Error;
 pub use facets::Facets;
 pub use fmri::{Fmri, FmriError, quote, unquote};
 pub use grammar::GrammarError;
+pub use image::{
+    Image, ImageConfig, InstalledPackage, Mediation, Owners, Publisher, State, system_gid,
+    system_uid,
+};
+pub use import::{ImportOptions, Unpackaged, import_root};
 pub use manifest::{Line, Manifest};
 pub use origin::Origin;
 pub use timestamp::{Timestamp, TimestampError};

@@ -1,0 +1,146 @@
+//! Installed images: a root with package metadata below `var/pkg`.
+//!
+//! ```text
+//! var/pkg/pkg5.image                        settings: publishers, variants, facets, mediators
+//! var/pkg/state/installed/catalog.base.C    what is installed, with states
+//! var/pkg/publisher/PUB/pkg/STEM/VERSION    the manifests, byte for byte
+//! ```
+//!
+//! Everything else below `var/pkg` follows from these and is never read as truth.
+
+mod config;
+mod exclude;
+pub(crate) mod ini;
+mod mediators;
+mod owners;
+mod state;
+
+use proto::{Proto, ProtoPath};
+
+pub use config::{ImageConfig, Mediation, Publisher};
+pub(crate) use exclude::ExcludePatterns;
+pub(crate) use mediators::Mediators;
+pub use owners::{Owners, system_gid, system_uid};
+pub use state::State;
+
+use crate::{Action, Error, Fmri, Manifest};
+
+/// Where an image keeps its settings.
+pub(crate) const CONFIG: &str = "var/pkg/pkg5.image";
+/// Where an image lists what is installed.
+pub(crate) const INSTALLED: &str = "var/pkg/state/installed/catalog.base.C";
+
+/// An installed image, as its own package metadata describes it.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Its settings.
+    pub config: ImageConfig,
+    /// What is installed, by stem, then publisher.
+    pub packages: Vec<InstalledPackage>,
+}
+
+/// A package of an image.
+#[derive(Debug, Clone)]
+pub struct InstalledPackage {
+    /// Its name with publisher and version.
+    pub fmri: Fmri,
+    /// What the image knows of it.
+    pub states: Vec<State>,
+    /// When it was installed, `YYYYMMDDThhmmss[.ffffff]Z`, if the image says so.
+    pub last_install: Option<String>,
+    /// Its manifest, whole: see [`Image::allows`] for the actions that the image takes.
+    pub manifest: Manifest,
+}
+
+impl Image {
+    /// Whether a proto has package metadata at all.
+    pub fn is_one(proto: &Proto) -> bool {
+        ProtoPath::new(CONFIG).is_ok_and(|path| proto.manifest.contains(&path))
+    }
+
+    /// Reads the package metadata of a proto: image format 4.
+    pub fn read(proto: &Proto) -> Result<Self, Error> {
+        let config = read_text(proto, CONFIG)?.ok_or_else(|| {
+            Error::damaged(CONFIG, "is missing: this proto has no package metadata")
+        })?;
+        let config = ImageConfig::parse(&config).map_err(|(line, problem)| {
+            let place = if line > 0 { format!("line {line} ") } else { String::new() };
+            Error::damaged(CONFIG, format!("{place}{problem}"))
+        })?;
+        if config.format() != "4" {
+            return Err(Error::ImageFormat {
+                path: CONFIG.into(),
+                version: config.format().to_owned(),
+            });
+        }
+        let installed = read_text(proto, INSTALLED)?.ok_or_else(|| {
+            Error::damaged(INSTALLED, "is missing: the image does not say what is installed")
+        })?;
+        let entries =
+            state::parse_base(&installed).map_err(|problem| Error::damaged(INSTALLED, problem))?;
+        let mut packages = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let path = manifest_path(&entry.fmri);
+            let text = read_text(proto, &path)?.ok_or_else(|| {
+                Error::damaged(&path, format!("is missing: the manifest of {}", entry.fmri))
+            })?;
+            packages.push(InstalledPackage {
+                manifest: Manifest::parse(&path, &text)?,
+                fmri: entry.fmri,
+                states: entry.states,
+                last_install: entry.last_install,
+            });
+        }
+        Ok(Self { config, packages })
+    }
+
+    /// The package of this name.
+    pub fn package(&self, stem: &str) -> Option<&InstalledPackage> {
+        self.packages.iter().find(|package| package.fmri.stem == stem)
+    }
+
+    /// Whether the image takes an action: its variants and facets allow it. Mediators and
+    /// `exclude-patterns` play no part.
+    pub fn allows(&self, action: &Action) -> bool {
+        self.config.variants.allow(&action.attributes)
+            && self.config.facets.allow(&action.attributes)
+    }
+
+    /// The actions of all packages that the image takes, by stem and then in manifest order.
+    pub fn actions(&self) -> impl Iterator<Item = (&InstalledPackage, &Action)> {
+        self.packages.iter().flat_map(|package| {
+            package
+                .manifest
+                .actions()
+                .filter(|action| self.allows(action))
+                .map(move |action| (package, action))
+        })
+    }
+}
+
+impl InstalledPackage {
+    /// Whether it was asked for by name.
+    pub fn is_manual(&self) -> bool {
+        self.states.contains(&State::Manual)
+    }
+}
+
+/// Where an image keeps the manifest of a package.
+pub(crate) fn manifest_path(fmri: &Fmri) -> String {
+    let publisher = fmri.publisher.as_deref().unwrap_or_default();
+    let (stem, version) = fmri.quoted().unwrap_or_default();
+    format!("var/pkg/publisher/{publisher}/pkg/{stem}/{version}")
+}
+
+/// The text of a file of the proto; none if there is none.
+pub(crate) fn read_text(proto: &Proto, path: &str) -> Result<Option<String>, Error> {
+    let proto_path = ProtoPath::new(path).map_err(proto::Error::from)?;
+    let Some((proto_path, entry)) = proto.manifest.resolve_hardlink(&proto_path) else {
+        return Ok(None);
+    };
+    let content = entry.content().ok_or_else(|| {
+        Error::damaged(path, format!("is a {} and should be a file", entry.kind.word()))
+    })?;
+    let bytes = proto.contents.read(proto_path, content)?;
+    String::from_utf8(bytes).map(Some).map_err(|_| Error::damaged(path, "is not UTF-8 text"))
+}
