@@ -1,0 +1,279 @@
+//! How the brand becomes packages: how its programs are built, and which file goes where.
+//!
+//! Nothing is run and nothing written here. The caller builds with [`build`], publishes each of
+//! [`packages`] with [`macros`], and says what [`Built`] says.
+//!
+//! The same sources give the same program, whatever the clone, the home directory, the umask or
+//! the number of jobs: paths that the compiler writes into panic messages are mapped to fixed
+//! ones, everything that has no business in a shipped program (symbols, line tables) is left out,
+//! and settings that could come in from the environment are overridden.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// The target that the brand is meant for.
+pub const ILLUMOS: &str = "x86_64-unknown-illumos";
+
+/// What a build of the brand's programs is made from.
+#[derive(Debug, Clone)]
+pub struct Build<'a> {
+    /// The workspace's root directory.
+    pub workspace: &'a Path,
+    /// Cargo's home: `CARGO_HOME`, else `.cargo` in the home directory.
+    pub cargo_home: &'a Path,
+    /// Where cargo works and leaves the programs.
+    pub target_directory: &'a Path,
+    /// The target triple: [`ILLUMOS`] where [`is_illumos_possible`], else the host's.
+    pub target: &'a str,
+}
+
+/// A cargo command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine {
+    /// Arguments for `cargo`.
+    pub arguments: Vec<OsString>,
+    /// Environment variables to set, or to remove where the value is `None`.
+    pub environment: Vec<(&'static str, Option<OsString>)>,
+    /// The directory to run in.
+    pub directory: PathBuf,
+    /// The programs that are there when it is done.
+    pub programs: Programs,
+}
+
+/// The brand's programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Programs {
+    /// The hook program, `brand`.
+    pub hook: PathBuf,
+    /// The baseline generator, `baseline`.
+    pub baseline: PathBuf,
+}
+
+/// Profile settings of a shipped program. They are given on the command line because there they
+/// win over configuration files and the environment.
+const PROFILE: &[&str] = &[
+    "opt-level=3",
+    "debug=false",
+    "strip='symbols'",
+    "lto='thin'",
+    "codegen-units=1",
+    "incremental=false",
+    "overflow-checks=true",
+    "debug-assertions=false",
+    "panic='unwind'",
+];
+
+/// Variables of the caller's environment that would change the programs.
+const REMOVED: &[&str] =
+    &["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC"];
+
+/// The cargo command line that builds [`Programs`].
+///
+/// # Errors
+///
+/// [`Error::Io`] when the registry in Cargo's home cannot be listed.
+pub fn build(options: &Build<'_>) -> Result<CommandLine, Error> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    for argument in ["build", "--locked", "--release"] {
+        arguments.push(argument.into());
+    }
+    for program in ["brand", "baseline"] {
+        for argument in ["--package", program, "--bin", program] {
+            arguments.push(argument.into());
+        }
+    }
+    arguments.extend(["--target".into(), options.target.into()]);
+    arguments.extend(["--target-dir".into(), options.target_directory.into()]);
+    for setting in PROFILE {
+        arguments.extend(["--config".into(), format!("profile.release.{setting}").into()]);
+    }
+
+    // the last prefix that fits wins, so the general ones come first
+    let mut flags = OsString::new();
+    let mut remap = |from: &Path, to: &str| {
+        if !flags.is_empty() {
+            flags.push("\u{1f}");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(from);
+        flags.push("=");
+        flags.push(to);
+    };
+    remap(options.workspace, "/releng");
+    remap(options.target_directory, "/target");
+    remap(options.cargo_home, "/cargo");
+    for registry in registries(options.cargo_home)? {
+        remap(&registry, "/cargo/registry");
+    }
+
+    let mut environment = vec![
+        ("CARGO_ENCODED_RUSTFLAGS", Some(flags)),
+        ("CARGO_HOME", Some(options.cargo_home.into())),
+        ("CARGO_INCREMENTAL", Some("0".into())),
+    ];
+    environment.extend(REMOVED.iter().map(|name| (*name, None)));
+    let built = options.target_directory.join(options.target).join("release");
+    Ok(CommandLine {
+        arguments,
+        environment,
+        directory: options.workspace.into(),
+        programs: Programs { hook: built.join("brand"), baseline: built.join("baseline") },
+    })
+}
+
+/// Directories of unpacked crates. Their names hold a hash of the registry's address, which
+/// differs where crates come through a mirror.
+fn registries(cargo_home: &Path) -> Result<Vec<PathBuf>, Error> {
+    let sources = cargo_home.join("registry/src");
+    let mut found = Vec::new();
+    match std::fs::read_dir(&sources) {
+        Ok(entries) => {
+            for entry in entries {
+                found.push(entry.map_err(Error::io("list", &sources))?.path());
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io("list", &sources)(error)),
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether the compiler with this sysroot (`rustc --print sysroot`) has the standard library of
+/// [`ILLUMOS`]. A linker for it is needed as well.
+pub fn is_illumos_possible(sysroot: &Path) -> bool {
+    sysroot.join("lib/rustlib").join(ILLUMOS).join("lib").is_dir()
+}
+
+/// What the programs were built for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Built {
+    /// illumos: they run where they are installed.
+    ForIllumos,
+    /// The machine that built them, by its target triple: they cannot run where the packages are
+    /// installed, and everything that mentions the packages has to say so.
+    ForHost(String),
+}
+
+impl Built {
+    /// From the target triple that was given to [`build`].
+    pub fn for_target(target: &str) -> Built {
+        if target.ends_with("-illumos") { Built::ForIllumos } else { Built::ForHost(target.into()) }
+    }
+
+    /// What package summary and run summary have to say; nothing for illumos.
+    pub fn notice(&self) -> Option<String> {
+        match self {
+            Built::ForIllumos => None,
+            Built::ForHost(triple) => Some(format!("built for HOST, not illumos ({triple})")),
+        }
+    }
+}
+
+/// Values of the macros that the package manifests use: `VERSION`, the component version and
+/// branch of all three packages, and `HOST_NOTICE`, the end of each summary.
+pub fn macros(version: &str, built: &Built) -> BTreeMap<String, String> {
+    let notice = built.notice().map_or_else(String::new, |notice| format!("; {notice}"));
+    BTreeMap::from([("VERSION".into(), version.into()), ("HOST_NOTICE".into(), notice)])
+}
+
+/// A package to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    /// Its name, the stem of its FMRI.
+    pub name: &'static str,
+    /// Its manifest, in which [`macros`] are still to be replaced.
+    pub manifest: PathBuf,
+    /// Where the contents of each `file` action come from: installed path, source.
+    pub files: Vec<(&'static str, PathBuf)>,
+}
+
+/// The packages of the brand, in the order in which they need each other.
+///
+/// `room` is this crate's directory in the workspace, `brand`.
+pub fn packages(room: &Path, programs: &Programs) -> Vec<Package> {
+    let package = |name, manifest, files| Package { name, manifest: room.join(manifest), files };
+    vec![
+        package(
+            "consolidation/oxide/omicron1-brand-incorporation",
+            "packages/incorporation.p5m",
+            vec![],
+        ),
+        package(
+            "system/zones/brand/omicron1",
+            "packages/brand.p5m",
+            vec![
+                ("etc/default/helios-omicron1", room.join("files/helios-omicron1")),
+                ("usr/lib/brand/omicron1/brand", programs.hook.clone()),
+                ("usr/lib/brand/omicron1/config.xml", room.join("files/config.xml")),
+                ("usr/lib/brand/omicron1/platform.xml", room.join("files/platform.xml")),
+                ("usr/share/man/man7/omicron1.7", room.join("man/omicron1.7")),
+            ],
+        ),
+        package(
+            "system/zones/brand/omicron1/tools",
+            "packages/tools.p5m",
+            vec![
+                ("lib/svc/manifest/system/omicron/baseline.xml", room.join("files/baseline.xml")),
+                ("usr/lib/brand/omicron1/baseline", programs.baseline.clone()),
+            ],
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_action_has_a_source_and_each_source_an_action() {
+        let room = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let programs = Programs { hook: "/b/brand".into(), baseline: "/b/baseline".into() };
+        for package in packages(room, &programs) {
+            let manifest = std::fs::read_to_string(&package.manifest)
+                .unwrap_or_else(|error| panic!("{}: {error}", package.name));
+            assert!(
+                manifest.contains(&format!("value=pkg:/{}@$(VERSION)\n", package.name)),
+                "{manifest}"
+            );
+            let mut delivered: Vec<&str> = manifest
+                .lines()
+                .filter_map(|line| line.strip_prefix("file path="))
+                .filter_map(|rest| rest.split(' ').next())
+                .collect();
+            delivered.sort_unstable();
+            let described: Vec<&str> = package.files.iter().map(|(path, _)| *path).collect();
+            assert_eq!(delivered, described);
+            for (_, source) in package.files {
+                assert!(source.starts_with("/b") || source.is_file(), "{}", source.display());
+            }
+        }
+    }
+
+    #[test]
+    fn every_macro_of_the_manifests_has_a_value() {
+        let values = macros("1.0.42", &Built::for_target("x86_64-unknown-linux-gnu"));
+        let programs = Programs { hook: "h".into(), baseline: "b".into() };
+        for package in packages(Path::new(env!("CARGO_MANIFEST_DIR")), &programs) {
+            let manifest = std::fs::read_to_string(&package.manifest)
+                .unwrap_or_else(|error| panic!("{}: {error}", package.name));
+            let resolved = values
+                .iter()
+                .fold(manifest, |text, (name, value)| text.replace(&format!("$({name})"), value));
+            assert!(!resolved.contains("$("), "{resolved}");
+            assert!(
+                resolved.contains("; built for HOST, not illumos (x86_64-unknown-linux-gnu)\"\n"),
+                "{resolved}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_build_for_illumos_says_nothing() {
+        assert_eq!(Built::for_target(ILLUMOS), Built::ForIllumos);
+        assert_eq!(macros("1", &Built::ForIllumos)["HOST_NOTICE"], "");
+    }
+}
