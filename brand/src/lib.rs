@@ -2,7 +2,7 @@
 //!
 //! The zones framework of illumos reaches a brand through the programs that its `config.xml`
 //! names, the *brand hooks*. Here they are one program, `brand`; this library is all of it except
-//! for reading the process environment and printing. What matters is [`install`](install::install):
+//! for reading the process environment and printing. What matters is the installation of a zone:
 //! it replicates `/usr`, `/lib` and `/sbin` of the global zone into a new zone root (most files
 //! as links into `/system`, by the table in [`rules`]), unpacks the baseline and the layers over
 //! it, and shows the result under its final name only when it is complete.
