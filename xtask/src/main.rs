@@ -1,2 +1,26 @@
-//! `cargo xtask`.
-fn main() {}
+//! `cargo xtask`: from packages and zone images to signed update repositories.
+//!
+//! One file per subcommand in [`commands`]; each reads its flags and the environment, calls a
+//! stage, prints through the one [`printer`], and says with which [`exit_status`] to leave.
+
+mod commands;
+mod environment;
+mod exit_status;
+mod failure;
+mod printer;
+mod releng;
+
+use clap::Parser as _;
+
+fn main() -> std::process::ExitCode {
+    let arguments = commands::Arguments::parse();
+    let printer = printer::Printer::new();
+    let status = match arguments.run(&printer) {
+        Ok(status) => status,
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.status
+        }
+    };
+    status.into()
+}

@@ -34,6 +34,7 @@ mod graph;
 mod run;
 mod stop;
 
+pub use command::Command;
 pub use context::Context;
 pub use error::{Error, JobError};
 pub use graph::{Graph, Job};

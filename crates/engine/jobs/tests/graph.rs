@@ -93,7 +93,7 @@ fn a_request_to_stop_ends_external_programs() {
     let directory = tempfile::tempdir().unwrap();
     let stop = Stop::new();
     let mut graph = Graph::new();
-    graph.add(Job::new("sleeper", |job| job.run("sleep", ["60"], &[]))).unwrap();
+    graph.add(Job::new("sleeper", |job| job.command("sleep").arguments(["60"]).run())).unwrap();
     struct StopAtStart(Stop);
     impl Reporter for StopAtStart {
         fn started(&self, _: &str) {
@@ -116,12 +116,15 @@ fn external_programs_are_logged_with_their_words() {
     let directory = tempfile::tempdir().unwrap();
     let mut graph = Graph::new();
     let job = Job::new("echo", |job| {
-        job.run("sh", ["-c", "echo \"$WHO said it\"; exit 3"], &[("WHO", "she".into())])
+        job.command("sh")
+            .arguments(["-c", "echo \"$WHO said it\"; exit 3"])
+            .environment("WHO", Some("she".as_ref()))
+            .run()
     });
     graph.add(job).unwrap();
     let error = run(graph, 1, directory.path()).unwrap_err();
     let Error::Failed { tail, source, .. } = error else { panic!("{error}") };
-    assert_eq!(tail, [r#"$ WHO=she sh -c 'echo "$WHO said it"; exit 3'"#, "she said it"]);
+    assert_eq!(tail, [r#"$ env WHO=she sh -c 'echo "$WHO said it"; exit 3'"#, "she said it"]);
     assert!(source.to_string().contains("`sh` failed: exit status: 3"), "{source}");
 }
 

@@ -1,0 +1,115 @@
+//! `cargo xtask doctor`: what is here, what is not, and what to do about it.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::environment;
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+/// Say which tools and verifiers are here, with the fix for each that is not.
+///
+/// Changes nothing. Building needs only cargo, git and a C compiler; the rest judges the results.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    name: String,
+    needed_for: String,
+    found: Option<String>,
+    required: bool,
+    fix: String,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let findings = examine();
+        if self.json {
+            printer.json(&findings)?;
+        } else {
+            for finding in &findings {
+                let state = match (&finding.found, finding.required) {
+                    (Some(place), _) => format!("ok       {place}"),
+                    (None, true) => format!("MISSING  {}", finding.fix),
+                    (None, false) => format!("not here {}", finding.fix),
+                };
+                printer.result(format_args!(
+                    "{:<24} {:<44} {state}",
+                    finding.name, finding.needed_for
+                ));
+            }
+        }
+        let broken = findings.iter().any(|finding| finding.required && finding.found.is_none());
+        Ok(if broken { ExitStatus::Findings } else { ExitStatus::Success })
+    }
+}
+
+fn examine() -> Vec<Finding> {
+    let mut findings = vec![
+        program("cargo", "building everything", true, "install Rust with rustup"),
+        program("git", "the commit in the system version", true, "install git"),
+        compiler(),
+        illumos_target(),
+        program(
+            "helios-build",
+            "building images on a Helios machine instead",
+            false,
+            "only on Helios; everything but real ROMs is built without it",
+        ),
+    ];
+    findings.extend(verifiers::VERIFIERS.iter().map(|verifier| Finding {
+        name: verifier.name.to_owned(),
+        needed_for: format!("judging {}", verifier.judges),
+        found: verifiers::find(verifier.name).map(|path| path.display().to_string()),
+        required: false,
+        fix: format!("{} ({})", verifiers::INSTALL, verifier.package),
+    }));
+    findings
+}
+
+fn program(name: &str, needed_for: &str, required: bool, fix: &str) -> Finding {
+    Finding {
+        name: name.to_owned(),
+        needed_for: needed_for.to_owned(),
+        found: verifiers::find(name).map(|path| path.display().to_string()),
+        required,
+        fix: fix.to_owned(),
+    }
+}
+
+fn compiler() -> Finding {
+    let found = ["cc", "gcc", "clang"].iter().find_map(|name| verifiers::find(name));
+    Finding {
+        name: "C compiler".to_owned(),
+        needed_for: "building the cryptography library".to_owned(),
+        found: found.map(|path| path.display().to_string()),
+        required: true,
+        fix: "install gcc or clang".to_owned(),
+    }
+}
+
+fn illumos_target() -> Finding {
+    let target = brand::packaging::ILLUMOS_TARGET;
+    let library = duct::cmd!("rustc", "--print", "target-libdir", "--target", target)
+        .dir(environment::workspace())
+        .stderr_null()
+        .read()
+        .ok()
+        .filter(|directory| std::path::Path::new(directory).is_dir());
+    Finding {
+        name: target.to_owned(),
+        needed_for: "a brand hook that runs on illumos".to_owned(),
+        found: library,
+        required: false,
+        fix: format!(
+            "rustup target add {target}, and an illumos sysroot for the linker; without them the \
+             hook is built for this host and every summary says so"
+        ),
+    }
+}

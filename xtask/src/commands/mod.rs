@@ -1,0 +1,48 @@
+//! The subcommands, one file each.
+
+mod baseline;
+mod doctor;
+mod inspect;
+mod layer;
+mod releng;
+mod test;
+mod tuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit_status::{self, ExitStatus};
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+/// From OS packages and zone images to signed update repositories.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_long_help = exit_status::TABLE)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Releng(releng::Arguments),
+    Baseline(baseline::Arguments),
+    Tuf(tuf::Arguments),
+    Layer(layer::Arguments),
+    Inspect(inspect::Arguments),
+    Doctor(doctor::Arguments),
+    Test(test::Arguments),
+}
+
+impl Arguments {
+    pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
+        match self.command {
+            Command::Releng(arguments) => arguments.run(printer),
+            Command::Baseline(arguments) => arguments.run(printer),
+            Command::Tuf(arguments) => arguments.run(printer),
+            Command::Layer(arguments) => arguments.run(printer),
+            Command::Inspect(arguments) => arguments.run(printer),
+            Command::Doctor(arguments) => arguments.run(printer),
+            Command::Test(arguments) => arguments.run(printer),
+        }
+    }
+}
