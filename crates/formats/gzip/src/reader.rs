@@ -194,7 +194,10 @@ impl<R: Read> Strict<R> {
         }
         // The file name, then the comment, each ended by a NUL.
         for flag in [8, 16] {
-            while flags & flag != 0 {
+            if flags & flag == 0 {
+                continue;
+            }
+            loop {
                 let byte: [u8; 1] = self.take("the header")?;
                 sum.update(&byte);
                 if byte == [0] {
@@ -213,7 +216,7 @@ impl<R: Read> Strict<R> {
 
     fn zlib_header(&mut self) -> io::Result<()> {
         let header: [u8; 2] = self.take("the header")?;
-        if header[0] & 0x0f != 8 || u16::from_be_bytes(header) % 31 != 0 {
+        if header[0] & 0x0f != 8 || !u16::from_be_bytes(header).is_multiple_of(31) {
             return Err(self.not_this_format(&header).into());
         }
         let wrong = |problem| Error::Header { format: "zlib", problem };

@@ -1,5 +1,7 @@
 //! What is written here, judged by gzip(1) and by Python's zlib.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use std::fs;
 use std::io::Write;
 use std::process::Stdio;

@@ -1,5 +1,7 @@
 //! Both formats through the public face: round trips, damage, threads.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 
