@@ -1,0 +1,69 @@
+//! Opens archives, compressed or not.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::member::{Member, MemberKind};
+use crate::metadata::{self, METADATA_NAME, Metadata};
+use crate::{Error, TarReader};
+
+/// Opens an archive on disk. Whether it is compressed is seen from its first bytes.
+pub fn open(path: impl AsRef<Path>) -> Result<TarReader<Box<dyn Read + Send>>, Error> {
+    let path = path.as_ref();
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    open_stream(file, path)
+}
+
+/// The same for any stream; `path` is what errors call it.
+pub fn open_stream<'a>(
+    mut input: impl Read + Send + 'a,
+    path: impl AsRef<Path>,
+) -> Result<TarReader<Box<dyn Read + Send + 'a>>, Error> {
+    let path = path.as_ref();
+    let mut start = Vec::new();
+    input.by_ref().take(2).read_to_end(&mut start).map_err(Error::io("read", path))?;
+    let compressed = start == [0x1f, 0x8b];
+    let whole = io::Cursor::new(start).chain(input);
+    let tar: Box<dyn Read + Send + 'a> =
+        if compressed { Box::new(gzip::GzipReader::new(whole)) } else { Box::new(whole) };
+    Ok(TarReader::new(tar, path))
+}
+
+/// The metadata of an Oxide archive on disk. Only its beginning is read.
+pub fn read_metadata(path: impl AsRef<Path>) -> Result<Metadata, Error> {
+    let mut reader = open(path)?;
+    let first = reader.next_member()?;
+    metadata_member(&mut reader, first.as_ref())
+}
+
+/// Reads `oxide.json`, which must be the member that was just met.
+pub(crate) fn metadata_member<R: Read>(
+    reader: &mut TarReader<R>,
+    first: Option<&Member>,
+) -> Result<Metadata, Error> {
+    let path = reader.path().to_owned();
+    let wrong = |problem: String| Error::Metadata { path: path.clone(), problem };
+    let Some(first) = first else {
+        return Err(wrong("is missing: the archive is empty".into()));
+    };
+    if first.name != METADATA_NAME.as_bytes() {
+        return Err(wrong(format!(
+            "must be the first member, but that is {}",
+            first.display_name()
+        )));
+    }
+    if first.kind != MemberKind::File {
+        return Err(wrong(format!("is a {}", first.kind.word())));
+    }
+    if first.size > metadata::LONGEST {
+        return Err(wrong(format!(
+            "has {} bytes, more than the {} that are read",
+            first.size,
+            metadata::LONGEST
+        )));
+    }
+    let mut text = Vec::new();
+    reader.read_all(&mut text)?;
+    Metadata::from_json(&text).map_err(|problem| wrong(format!("cannot be read: {problem}")))
+}
