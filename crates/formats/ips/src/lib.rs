@@ -17,22 +17,32 @@
 //! ```
 
 mod action;
+mod archive;
+mod archive_writer;
+mod atomic;
 mod attributes;
+mod catalog;
 mod error;
 mod facets;
 mod fmri;
 mod grammar;
 mod image;
 mod import;
+mod ini;
 mod install;
+mod json;
 mod manifest;
 mod origin;
+mod payload;
+mod repository;
 mod timestamp;
 mod variants;
 mod version;
 
 pub use action::{Action, ActionKind};
+pub use archive::PackageArchive;
 pub use attributes::Attributes;
+pub use catalog::{Catalog, CatalogEntry};
 pub use error::Error;
 pub use facets::Facets;
 pub use fmri::{Fmri, FmriError, quote, unquote};
@@ -43,7 +53,9 @@ pub use image::{
 };
 pub use import::{ImportOptions, Unpackaged, import_root};
 pub use manifest::{Line, Manifest};
-pub use origin::Origin;
+pub use origin::{Origin, StoredPayload, newest, open_origin};
+pub use payload::{Payload, PayloadReader};
+pub use repository::Repository;
 pub use timestamp::{Timestamp, TimestampError};
 pub use variants::Variants;
 pub use version::{DotSequence, Version, VersionError};

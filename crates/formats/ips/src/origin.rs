@@ -1,9 +1,19 @@
 //! Where packages come from.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::{Action, Error, Fmri, Manifest};
+use crate::payload::PayloadReader;
+use crate::{Action, Error, Fmri, Manifest, PackageArchive, Repository};
+
+/// A payload as an origin stores it.
+pub struct StoredPayload {
+    /// The number of stored bytes.
+    pub size: u64,
+    /// One gzip member, unchecked.
+    pub reader: Box<dyn Read + Send>,
+}
 
 /// Something that has packages: a file repository or a package archive.
 pub trait Origin: Send + Sync {
@@ -16,12 +26,58 @@ pub trait Origin: Send + Sync {
     /// The manifest of a package that [`Origin::packages`] names, byte for byte.
     fn manifest_text(&self, fmri: &Fmri) -> Result<String, Error>;
 
-    /// The payload `sha1` of a publisher as it is stored: one gzip member, unchecked.
-    fn stored_payload(&self, publisher: &str, sha1: &str) -> Result<Box<dyn Read + Send>, Error>;
+    /// The payload `sha1` of a publisher as it is stored, unchecked.
+    fn stored_payload(&self, publisher: &str, sha1: &str) -> Result<StoredPayload, Error>;
 
     /// The manifest of a package that [`Origin::packages`] names.
     fn manifest(&self, fmri: &Fmri) -> Result<Manifest, Error> {
         let source = format!("{} {fmri}", self.location().display());
         Manifest::parse(source, &self.manifest_text(fmri)?)
     }
+
+    /// What an action of a publisher's package delivers, uncompressed. Size and strongest hash
+    /// are checked while reading; what is wrong is an error before the end is reported.
+    fn payload(&self, publisher: &str, action: &Action) -> Result<Box<dyn Read + Send>, Error> {
+        let sha1 = action.payload.as_deref().unwrap_or_default();
+        let stored = self.stored_payload(publisher, sha1)?;
+        let reader = PayloadReader::new(stored.reader, action)
+            .map_err(|error| Error::damaged(self.location(), format!("{action}: {error}")))?;
+        Ok(Box::new(reader))
+    }
+}
+
+/// Opens a repository or a package archive, whichever is there.
+pub fn open_origin(path: impl AsRef<Path>) -> Result<Box<dyn Origin>, Error> {
+    let path = path.as_ref();
+    if path.is_dir() {
+        return Ok(Box::new(Repository::open(path)?));
+    }
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(512).read_to_end(&mut start))
+        .map_err(Error::io("read", path))?;
+    if start.get(257..262) == Some(b"ustar") {
+        Ok(Box::new(PackageArchive::open(path)?))
+    } else {
+        Err(Error::damaged(
+            path,
+            "neither a repository (a directory with pkg5.repository) nor a package archive (.p5p)",
+        ))
+    }
+}
+
+/// The newest version of every package of every publisher, in order.
+pub fn newest(packages: &[Fmri]) -> Vec<Fmri> {
+    let mut newest: Vec<Fmri> = Vec::new();
+    for fmri in packages {
+        match newest.last_mut() {
+            Some(last) if (&last.publisher, &last.stem) == (&fmri.publisher, &fmri.stem) => {
+                if last.version <= fmri.version {
+                    *last = fmri.clone();
+                }
+            }
+            _ => newest.push(fmri.clone()),
+        }
+    }
+    newest
 }

@@ -1,0 +1,123 @@
+//! Against what the real pkg(7) wrote. `RELENG_DATA` names a directory with the unpacked sample
+//! (`img.repo`, `img.p5p`, `img.truth`, `img`); run with `--ignored`.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ips::{Fmri, Manifest, Origin, PackageArchive, Repository, Timestamp, open_origin};
+
+fn data(name: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os("RELENG_DATA").expect("RELENG_DATA is not set")).join(name)
+}
+
+/// As `pkgrepo contents` prints: every manifest, by publisher and FMRI.
+fn contents(origin: &dyn Origin) -> String {
+    origin.packages().iter().map(|fmri| origin.manifest_text(fmri).unwrap()).collect()
+}
+
+/// As `pkgrepo list -H` prints, without the column for obsolete and renamed.
+fn list(origin: &dyn Origin) -> String {
+    let mut text = String::new();
+    for fmri in origin.packages() {
+        let manifest = origin.manifest(fmri).unwrap();
+        let flag = match (manifest.is_obsolete(), manifest.is_renamed()) {
+            (true, _) => "o",
+            (_, true) => "r",
+            _ => " ",
+        };
+        let publisher = fmri.publisher.as_deref().unwrap();
+        let version = fmri.version.as_ref().unwrap().short();
+        let stem = &fmri.stem;
+        if stem.len() > 45 {
+            text += &format!("{publisher:17} {stem}   {version}\n");
+        } else {
+            text += &format!("{publisher:17} {stem:45} {flag} {version}\n");
+        }
+    }
+    text
+}
+
+fn check(origin: &dyn Origin, truth: &str) {
+    let read = |what: &str| fs::read_to_string(data("img.truth").join(what)).unwrap();
+    assert_eq!(contents(origin), read(&format!("{truth}.contents")));
+    assert_eq!(list(origin), read(&format!("{truth}.list")));
+    let mut payloads = 0;
+    for fmri in origin.packages() {
+        let manifest = origin.manifest(fmri).unwrap();
+        assert_eq!(manifest.to_string(), origin.manifest_text(fmri).unwrap(), "{fmri}");
+        assert_eq!(manifest.fmri().unwrap().to_string(), fmri.long());
+        for action in manifest.actions().filter(|action| action.kind.has_payload()) {
+            let mut bytes = Vec::new();
+            origin
+                .payload(fmri.publisher.as_deref().unwrap(), action)
+                .unwrap()
+                .read_to_end(&mut bytes)
+                .unwrap();
+            payloads += 1;
+        }
+    }
+    assert!(payloads > 50);
+}
+
+#[test]
+#[ignore = "needs RELENG_DATA"]
+fn the_real_repository() {
+    check(&Repository::open(data("img.repo")).unwrap(), "repo");
+}
+
+#[test]
+#[ignore = "needs RELENG_DATA"]
+fn the_real_archive() {
+    check(&PackageArchive::open(data("img.p5p")).unwrap(), "p5p");
+    check(&*open_origin(data("img.p5p")).unwrap(), "p5p");
+}
+
+#[test]
+#[ignore = "needs RELENG_DATA"]
+fn our_copies_of_the_real_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let time: Timestamp = "20260102T030405Z".parse().unwrap();
+    let real = Repository::open(data("img.repo")).unwrap();
+    let archive = directory.path().join("x.p5p");
+    PackageArchive::write(&archive, &real, real.packages(), time).unwrap();
+    check(&PackageArchive::open(&archive).unwrap(), "p5p");
+    let listing = std::process::Command::new("tar").arg("-tvf").arg(&archive).output().unwrap();
+    assert!(listing.status.success());
+    assert!(listing.stderr.is_empty(), "{listing:?}");
+
+    let mut ours = Repository::create(directory.path().join("repo"), "helios-dev").unwrap();
+    let archive = PackageArchive::open(&archive).unwrap();
+    ours.copy_packages(&archive, archive.packages(), time).unwrap();
+    check(&Repository::open(directory.path().join("repo")).unwrap(), "repo");
+    for publisher in real.publishers() {
+        for part in ["catalog.base.C", "catalog.dependency.C", "catalog.summary.C"] {
+            let part = Path::new("publisher").join(publisher).join("catalog").join(part);
+            let read = |root: &Path| fs::read_to_string(root.join(&part)).ok();
+            assert_eq!(read(&directory.path().join("repo")), read(&data("img.repo")), "{part:?}");
+        }
+    }
+}
+
+/// Every manifest of an image is canonical and reads back.
+#[test]
+#[ignore = "needs RELENG_DATA"]
+fn manifests_of_the_image() {
+    let mut count = 0;
+    for image in ["img", "img.zone"] {
+        for publisher in fs::read_dir(data(image).join("var/pkg/publisher")).unwrap() {
+            let packages = publisher.unwrap().path().join("pkg");
+            for stem in fs::read_dir(packages).unwrap() {
+                for version in fs::read_dir(stem.unwrap().path()).unwrap() {
+                    let path = version.unwrap().path();
+                    let text = fs::read_to_string(&path).unwrap();
+                    let manifest = Manifest::parse(&path, &text).unwrap();
+                    assert_eq!(manifest.to_string(), text);
+                    assert!(Fmri::parse(manifest.value("pkg.fmri").unwrap()).is_ok());
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 20);
+}
