@@ -186,9 +186,8 @@ fn pack<W: Write>(members: &Manifest, proto: &Proto, out: W) -> Result<W, Failur
         header.set_gid(metadata.gid.into());
         header.set_mtime(metadata.mtime.seconds.max(0) as u64);
         header.set_size(0);
-        let mut name = b"./".to_vec();
-        name.extend_from_slice(path.as_bytes());
-        if entry.is_directory() && !path.is_root() {
+        let mut name = if path.is_root() { b".".to_vec() } else { path.as_bytes().to_vec() };
+        if entry.is_directory() {
             name.push(b'/');
         }
         let name = std::path::PathBuf::from(std::ffi::OsStr::from_bytes(&name));
@@ -209,8 +208,8 @@ fn pack<W: Write>(members: &Manifest, proto: &Proto, out: W) -> Result<W, Failur
                     return Err(Failure::new(format!("/{path} is a hard link to nothing")));
                 };
                 if let Some(first) = first_names.get(at) {
-                    let target = [b"./", first.as_bytes()].concat();
-                    link(&mut header, EntryType::Link, &target, &mut builder).map_err(broken)?;
+                    let first = first.as_bytes();
+                    link(&mut header, EntryType::Link, first, &mut builder).map_err(broken)?;
                     continue;
                 }
                 first_names.insert(at.clone(), path.clone());

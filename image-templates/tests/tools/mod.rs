@@ -1,6 +1,11 @@
 //! A template root in a temporary directory, and shorthands.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses its part, and all of it is for tests"
+)]
 
 use std::path::{Path, PathBuf};
 
