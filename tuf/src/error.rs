@@ -1,0 +1,114 @@
+//! Errors of this crate.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What kept a repository from being built or read.
+///
+/// What is wrong *inside* a repository is not an error but a [`Problem`](crate::Problem).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file on disk could not be used.
+    #[error("cannot {doing} {}", .path.display())]
+    Io {
+        /// The verb, e.g. `read`.
+        doing: &'static str,
+        /// The path on disk.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// An input that is not what it was given as.
+    #[error("{}: {problem}", .path.display())]
+    Input {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
+    /// An input whose bytes changed between planning and writing.
+    #[error("{} changed while the repository was being written: {problem}; nothing was written", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// How it differs.
+        problem: String,
+    },
+    /// Two inputs that ask for one target name.
+    #[error("target name collision: {} and {} both become {target}, {problem}", .first.display(), .second.display())]
+    Collision {
+        /// The target name.
+        target: String,
+        /// The input that had it.
+        first: PathBuf,
+        /// The input that wants it.
+        second: PathBuf,
+        /// In what they differ.
+        problem: String,
+    },
+    /// Two artifacts that nothing tells apart.
+    #[error(
+        "{first} and {second} have the same tags ({tags}); a repository holds one artifact of each"
+    )]
+    SameTags {
+        /// The target name of the one.
+        first: String,
+        /// The target name of the other.
+        second: String,
+        /// The tags.
+        tags: String,
+    },
+    /// A version that the format cannot hold.
+    #[error("{what} {version:?}: {problem}")]
+    Version {
+        /// Whose version.
+        what: String,
+        /// The version.
+        version: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A build time or expiry that the format cannot hold.
+    #[error("{0}")]
+    Time(String),
+    /// A key file that cannot be used.
+    #[error("{}: {problem}", .path.display())]
+    Key {
+        /// The key file.
+        path: PathBuf,
+        /// What is wrong, and what is accepted.
+        problem: String,
+    },
+    /// A signer that did not sign.
+    #[error("cannot sign {role}: {problem}")]
+    Sign {
+        /// The metadata file.
+        role: String,
+        /// The signer's answer.
+        problem: String,
+    },
+    /// A repository that would be larger than the format or its readers allow.
+    #[error("{}: {problem}", .path.display())]
+    TooLarge {
+        /// The zip.
+        path: PathBuf,
+        /// What is too large, and the limit.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// Puts a verb and a path on an I/O error: `.map_err(Error::io("read", path))`.
+    pub(crate) fn io(
+        doing: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    pub(crate) fn input(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Input { path: path.as_ref().to_owned(), problem: problem.into() }
+    }
+}

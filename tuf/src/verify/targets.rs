@@ -1,0 +1,372 @@
+//! Reads every signed target to its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use proto::Digest;
+use rayon::prelude::*;
+use sha2::Digest as _;
+
+use super::Target;
+use super::metadata::{SignedTarget, SignedTargets};
+use crate::artifact::Kind;
+use crate::documents::{ARTIFACTS, ARTIFACTS_V1, ArtifactsDocument, InstallinatorDocument};
+use crate::inputs::{BootHeader, read_layer};
+use crate::names::check_name;
+use crate::problem::{Findings, ProblemId};
+use crate::strict_json;
+use crate::zip::{Archive, Entry};
+
+/// Documents are read whole.
+const DOCUMENT_LIMIT: u64 = 10 << 20;
+
+/// What reading the targets gave.
+pub(super) struct Read {
+    pub(super) list: Vec<Target>,
+    /// The artifacts document, if there is one that can be understood.
+    pub(super) document: Option<ArtifactsDocument>,
+    /// What the contents of artifacts say, by target name; only of targets that are as signed.
+    pub(super) contents: BTreeMap<String, Contents>,
+}
+
+/// What the contents of an artifact say about it, or why they cannot be read.
+#[derive(Debug)]
+pub(super) enum Contents {
+    /// Nothing that could be compared.
+    Opaque,
+    Zone(Result<(String, String), String>),
+    Phase2(Result<BootHeader, String>),
+    Installinator(Result<InstallinatorDocument, String>),
+}
+
+/// A target that was found in the zip.
+struct Found<'a> {
+    name: &'a str,
+    signed: &'a SignedTarget,
+    sha256: Option<Digest>,
+    entry: Option<&'a Entry>,
+}
+
+/// Checks every target, several at once; the order of the findings does not depend on that.
+pub(super) fn check(
+    archive: &Archive,
+    signed: &SignedTargets,
+    vouched: &mut BTreeSet<String>,
+    findings: &mut Findings,
+) -> io::Result<Read> {
+    let mut found = Vec::new();
+    for (name, target) in &signed.targets {
+        found.push(locate(archive, signed.consistent, name, target, vouched, findings));
+    }
+    check_case(signed, findings);
+
+    let document = read_document(archive, &found, findings)?;
+    let kinds: BTreeMap<&str, Kind> = document
+        .iter()
+        .flat_map(|document| &document.artifacts)
+        .filter_map(|artifact| {
+            Some((artifact.target_name.as_str(), Kind::from_tags(&artifact.tags).ok()?))
+        })
+        .collect();
+
+    // The longest first, so that none of them is left alone at the end.
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(found[at].signed.length));
+    let read: Vec<(usize, ReadTarget)> = order
+        .into_par_iter()
+        .map(|at| Ok((at, read_target(archive, &found[at], kinds.get(found[at].name))?)))
+        .collect::<io::Result<_>>()?;
+
+    let mut list = Vec::new();
+    let mut contents = BTreeMap::new();
+    let mut read: BTreeMap<usize, ReadTarget> = read.into_iter().collect();
+    for (at, target) in found.iter().enumerate() {
+        let result = read.remove(&at).unwrap_or_default();
+        let verified = result.contents.is_some();
+        for (id, reason) in result.problems {
+            findings.problem(id, target.name, reason);
+        }
+        if let Some(said) = result.contents {
+            contents.insert(target.name.to_owned(), said);
+        }
+        if let Some(sha256) = target.sha256 {
+            let (name, length) = (target.name.to_owned(), target.signed.length);
+            list.push(Target { name, length, sha256, verified });
+        }
+    }
+    Ok(Read { list, document, contents })
+}
+
+/// Finds a target's entry, and checks what needs no reading.
+fn locate<'a>(
+    archive: &'a Archive,
+    consistent: bool,
+    name: &'a str,
+    signed: &'a SignedTarget,
+    vouched: &mut BTreeSet<String>,
+    findings: &mut Findings,
+) -> Found<'a> {
+    let mut found = Found { name, signed, sha256: None, entry: None };
+    if let Err(reason) = check_name(name) {
+        findings.problem(ProblemId::TargetName, name, reason);
+        return found;
+    }
+    match signed.hashes.get("sha256").map(|text| (text, text.parse::<Digest>())) {
+        Some((text, Ok(digest))) if digest.to_string() == *text => found.sha256 = Some(digest),
+        Some(_) => findings.problem(ProblemId::TargetHash, name, "its sha256 is not 64 hex digits"),
+        None => findings.problem(ProblemId::TargetHash, name, "is signed without a sha256"),
+    }
+    let paths = if consistent {
+        let digest = signed.hashes.get("sha256").map_or("", String::as_str);
+        let (folder, base) = name
+            .rsplit_once('/')
+            .map_or(("", name), |(_, base)| (&name[..name.len() - base.len()], base));
+        // TUF puts the hash before the last segment, tough before the whole name.
+        vec![
+            format!("repo/targets/{folder}{digest}.{base}"),
+            format!("repo/targets/{digest}.{name}"),
+        ]
+    } else {
+        vec![format!("repo/targets/{name}")]
+    };
+    let Some(entry) = paths.iter().find_map(|path| archive.entries().get(path)) else {
+        let reason = format!("is signed and not in the zip as {}", paths[0]);
+        findings.problem(ProblemId::TargetMissing, name, reason);
+        return found;
+    };
+    vouched.insert(entry.name.clone());
+    if entry.size != signed.length {
+        let reason = format!("is {} bytes long, signed are {}", entry.size, signed.length);
+        findings.problem(ProblemId::TargetLength, name, reason);
+        return found;
+    }
+    found.entry = Some(entry);
+    found
+}
+
+fn check_case(signed: &SignedTargets, findings: &mut Findings) {
+    let mut folded: BTreeMap<String, &str> = BTreeMap::new();
+    for name in signed.targets.keys() {
+        if let Some(other) = folded.insert(name.to_ascii_lowercase(), name) {
+            findings.problem(
+                ProblemId::TargetName,
+                name,
+                format!("differs from {other} in case only"),
+            );
+        }
+    }
+}
+
+/// Reads `artifacts-v2.json`. A damaged one is reported here as a document; as a target it is
+/// reported with the others.
+fn read_document(
+    archive: &Archive,
+    found: &[Found<'_>],
+    findings: &mut Findings,
+) -> io::Result<Option<ArtifactsDocument>> {
+    let mut refuse =
+        |reason: String| findings.problem(ProblemId::ArtifactsDocument, ARTIFACTS, reason);
+    let Some(target) = found.iter().find(|target| target.name == ARTIFACTS) else {
+        if found.iter().any(|target| target.name == ARTIFACTS_V1) {
+            refuse(format!(
+                "is no target, but {ARTIFACTS_V1} is: repositories of format v1 are not checked yet"
+            ));
+        } else {
+            refuse("is no target, so nothing says what the targets are".to_owned());
+        }
+        return Ok(None);
+    };
+    let Some(entry) = target.entry else { return Ok(None) };
+    let bytes = match read_whole(archive, entry)? {
+        Ok(bytes) => bytes,
+        Err(_) => return Ok(None), // reported as a target
+    };
+    if Some(Digest::of(&bytes)) != target.sha256 {
+        return Ok(None); // likewise
+    }
+    match strict_json::parse(&bytes).and_then(serde_json::from_value) {
+        Ok(document) => Ok(Some(document)),
+        Err(error) => {
+            refuse(format!("cannot be understood: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+fn read_whole(archive: &Archive, entry: &Entry) -> io::Result<Result<Vec<u8>, String>> {
+    if entry.size > DOCUMENT_LIMIT {
+        return Ok(Err(format!("is {} bytes long; {DOCUMENT_LIMIT} are the limit", entry.size)));
+    }
+    let mut bytes = Vec::new();
+    Ok(archive.stream(entry, |chunk| bytes.extend_from_slice(chunk))?.map(|()| bytes))
+}
+
+#[derive(Default)]
+struct ReadTarget {
+    problems: Vec<(ProblemId, String)>,
+    contents: Option<Contents>,
+}
+
+/// Reads one target to its end and compares all its hashes, then looks at what it is.
+fn read_target(
+    archive: &Archive,
+    target: &Found<'_>,
+    kind: Option<&Kind>,
+) -> io::Result<ReadTarget> {
+    let mut result = ReadTarget::default();
+    let Some(entry) = target.entry else { return Ok(result) };
+    let mut sha256 = sha2::Sha256::new();
+    let mut sha512 = target.signed.hashes.contains_key("sha512").then(sha2::Sha512::new);
+    let mut boot = matches!(kind, Some(Kind::OsPhase2 { .. })).then(BootCheck::default);
+    let read = archive.stream(entry, |chunk| {
+        sha256.update(chunk);
+        if let Some(sha512) = &mut sha512 {
+            sha512.update(chunk);
+        }
+        if let Some(boot) = &mut boot {
+            boot.update(chunk);
+        }
+    })?;
+    if let Err(reason) = read {
+        result.problems.push((ProblemId::ZipData, reason));
+        return Ok(result);
+    }
+    let real = [
+        ("sha256", Some(hex::encode(sha256.finalize()))),
+        ("sha512", sha512.map(|sha512| hex::encode(sha512.finalize()))),
+    ];
+    for (algorithm, signed) in &target.signed.hashes {
+        match real.iter().find(|(name, _)| name == algorithm) {
+            Some((_, Some(real))) if real == signed => {}
+            Some((_, Some(real))) => result.problems.push((
+                ProblemId::TargetHash,
+                format!("its {algorithm} is {real}, signed is {signed}"),
+            )),
+            _ => result.problems.push((
+                ProblemId::TargetHash,
+                format!("is signed with a hash that is not known here: {algorithm}"),
+            )),
+        }
+    }
+    if !result.problems.is_empty() || target.sha256.is_none() {
+        return Ok(result);
+    }
+    result.contents = Some(match kind {
+        Some(Kind::Zone { .. }) => Contents::Zone(
+            read_layer(archive.reader(entry)).map(|layer| (layer.package, layer.version)),
+        ),
+        Some(Kind::OsPhase2 { .. }) => {
+            Contents::Phase2(boot.unwrap_or_default().finish(entry.size))
+        }
+        Some(Kind::InstallinatorDocument) => {
+            Contents::Installinator(read_whole(archive, entry)?.and_then(|bytes| {
+                strict_json::parse(&bytes)
+                    .and_then(serde_json::from_value)
+                    .map_err(|error| format!("cannot be understood: {error}"))
+            }))
+        }
+        _ => Contents::Opaque,
+    });
+    Ok(result)
+}
+
+/// Checks a phase-2 image as it streams past: its header, and the hash in it over the data.
+#[derive(Default)]
+struct BootCheck {
+    first: Vec<u8>,
+    header: Option<Result<BootHeader, String>>,
+    inflate: Option<flate2::Decompress>,
+    hash: sha2::Sha256,
+    length: u64,
+    failed: Option<String>,
+}
+
+impl BootCheck {
+    fn update(&mut self, mut chunk: &[u8]) {
+        if self.header.is_none() {
+            let wanted = BootHeader::LENGTH - self.first.len();
+            let (head, rest) = chunk.split_at(wanted.min(chunk.len()));
+            self.first.extend_from_slice(head);
+            chunk = rest;
+            if self.first.len() < BootHeader::LENGTH {
+                return;
+            }
+            let header = BootHeader::parse(&self.first);
+            if header.as_ref().is_ok_and(|header| header.compressed) {
+                self.inflate = Some(flate2::Decompress::new(true));
+            }
+            self.header = Some(header);
+        }
+        if self.failed.is_some() || !matches!(self.header, Some(Ok(_))) {
+            return;
+        }
+        match &mut self.inflate {
+            None => {
+                self.hash.update(chunk);
+                self.length += chunk.len() as u64;
+            }
+            Some(inflate) => {
+                if let Err(problem) = inflate_into(inflate, chunk, |data| {
+                    self.hash.update(data);
+                    self.length += data.len() as u64;
+                }) {
+                    self.failed = Some(problem);
+                }
+            }
+        }
+    }
+
+    fn finish(self, size: u64) -> Result<BootHeader, String> {
+        let header = self.header.unwrap_or_else(|| BootHeader::parse(&self.first))?;
+        if let Some(problem) = self.failed {
+            return Err(problem);
+        }
+        let data = size - BootHeader::LENGTH as u64;
+        if header.data_size != data {
+            return Err(format!(
+                "its header announces {} bytes of data, there are {data}",
+                header.data_size
+            ));
+        }
+        if header.image_size != self.length {
+            return Err(format!(
+                "its header announces an image of {} bytes, the data gives {}",
+                header.image_size, self.length
+            ));
+        }
+        let hash = Digest(self.hash.finalize().into());
+        if header.sha256 != hash {
+            return Err(format!(
+                "its header gives the image's sha256 as {}, it is {hash}",
+                header.sha256
+            ));
+        }
+        Ok(header)
+    }
+}
+
+/// Inflates a piece of a zlib stream.
+fn inflate_into(
+    inflate: &mut flate2::Decompress,
+    mut chunk: &[u8],
+    mut sink: impl FnMut(&[u8]),
+) -> Result<(), String> {
+    let mut out = vec![0; 256 << 10];
+    loop {
+        let (read, written) = (inflate.total_in(), inflate.total_out());
+        let status = inflate
+            .decompress(chunk, &mut out, flate2::FlushDecompress::None)
+            .map_err(|error| format!("its compressed data is damaged: {error}"))?;
+        let read = (inflate.total_in() - read) as usize;
+        let written = (inflate.total_out() - written) as usize;
+        sink(&out[..written]);
+        chunk = &chunk[read..];
+        match status {
+            flate2::Status::StreamEnd if chunk.is_empty() => return Ok(()),
+            flate2::Status::StreamEnd => return Err("bytes follow its compressed data".to_owned()),
+            _ if read == 0 && written == 0 => return Ok(()),
+            _ if chunk.is_empty() && written < out.len() => return Ok(()),
+            _ => {}
+        }
+    }
+}

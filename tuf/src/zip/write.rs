@@ -1,0 +1,175 @@
+//! Writes a zip to a file, front to back, patching sizes into the local headers at the end.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::FileExt as _;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{CENTRAL, END, EXTRA_TIME, LIMIT, LOCAL, LOCAL_LENGTH, Streamed};
+use crate::compression::Method;
+
+/// A zip being written. All entries get one time and the mode 0644.
+pub(crate) struct Writer {
+    file: BufWriter<File>,
+    offset: u64,
+    stamp: Stamp,
+    entries: Vec<Written>,
+}
+
+struct Written {
+    name: String,
+    method: Method,
+    header: u64,
+    streamed: Streamed,
+}
+
+/// The one time of all entries, as the zip wants it.
+#[derive(Clone, Copy)]
+struct Stamp {
+    dos_time: u16,
+    dos_date: u16,
+    unix: Option<i32>,
+}
+
+impl Stamp {
+    fn new(time: Timestamp) -> Self {
+        let utc = TimeZone::UTC.to_datetime(time);
+        // What DOS cannot say is its first or last second; the extra field has the truth.
+        let (dos_time, dos_date) = match utc.year() {
+            year @ 1980..=2107 => {
+                let field = |value: i8, shift: u32| (value as u16) << shift;
+                let time =
+                    field(utc.hour(), 11) | field(utc.minute(), 5) | field(utc.second() / 2, 0);
+                let date = (year as u16 - 1980) << 9 | field(utc.month(), 5) | field(utc.day(), 0);
+                (time, date)
+            }
+            year if year < 1980 => (0, 0x0021),
+            _ => (0xbf7d, 0xff9f),
+        };
+        Self { dos_time, dos_date, unix: i32::try_from(time.as_second()).ok() }
+    }
+
+    fn extra(&self) -> Vec<u8> {
+        let Some(unix) = self.unix else { return Vec::new() };
+        let mut extra = Vec::with_capacity(9);
+        extra.extend(EXTRA_TIME.to_le_bytes());
+        extra.extend(5_u16.to_le_bytes());
+        extra.push(1); // only the modification time
+        extra.extend(unix.to_le_bytes());
+        extra
+    }
+}
+
+impl Writer {
+    /// Starts a zip in an empty file.
+    pub(crate) fn new(file: File, time: Timestamp) -> Self {
+        Self {
+            file: BufWriter::with_capacity(256 << 10, file),
+            offset: 0,
+            stamp: Stamp::new(time),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Writes one entry; `body` writes its contents in their stored form and says what they were.
+    pub(crate) fn entry(
+        &mut self,
+        name: &str,
+        method: Method,
+        body: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<Streamed>,
+    ) -> io::Result<Streamed> {
+        let header = self.offset;
+        let extra = self.stamp.extra();
+        let mut local = Vec::with_capacity(LOCAL_LENGTH + name.len() + extra.len());
+        local.extend(LOCAL.to_le_bytes());
+        local.extend(20_u16.to_le_bytes()); // version needed
+        self.common(&mut local, method, &Streamed::default());
+        local.extend(length(name.len())?);
+        local.extend(length(extra.len())?);
+        local.extend(name.as_bytes());
+        local.extend(&extra);
+        self.file.write_all(&local)?;
+        let streamed = body(&mut self.file)?;
+        if streamed.length > LIMIT || streamed.stored > LIMIT {
+            return Err(too_large(format!("{name} is larger than 4 GiB")));
+        }
+        self.offset += local.len() as u64 + streamed.stored;
+        if self.offset > LIMIT {
+            return Err(too_large(
+                "the archive is larger than 4 GiB, more than a rack takes".into(),
+            ));
+        }
+        self.entries.push(Written { name: name.to_owned(), method, header, streamed });
+        Ok(streamed)
+    }
+
+    /// Writes the directory, patches the local headers, and syncs. Returns the file and its size.
+    pub(crate) fn finish(mut self) -> io::Result<(File, u64)> {
+        let extra = self.stamp.extra();
+        let mut directory = Vec::new();
+        for entry in &self.entries {
+            directory.extend(CENTRAL.to_le_bytes());
+            directory.extend((3_u16 << 8 | 20).to_le_bytes()); // made by: Unix, 2.0
+            directory.extend(20_u16.to_le_bytes());
+            self.common(&mut directory, entry.method, &entry.streamed);
+            directory.extend(length(entry.name.len())?);
+            directory.extend(length(extra.len())?);
+            directory.extend([0; 6]); // comment, disk, internal attributes
+            directory.extend((0o100644_u32 << 16).to_le_bytes());
+            directory.extend((entry.header as u32).to_le_bytes());
+            directory.extend(entry.name.as_bytes());
+            directory.extend(&extra);
+        }
+        let count = u16::try_from(self.entries.len())
+            .ok()
+            .filter(|count| *count < u16::MAX)
+            .ok_or_else(|| too_large("more than 65,534 entries".into()))?;
+        let total = self.offset + directory.len() as u64 + super::END_LENGTH as u64;
+        if total > LIMIT {
+            return Err(too_large(
+                "the archive is larger than 4 GiB, more than a rack takes".into(),
+            ));
+        }
+        let mut end = Vec::with_capacity(super::END_LENGTH);
+        end.extend(END.to_le_bytes());
+        end.extend([0; 4]);
+        end.extend(count.to_le_bytes());
+        end.extend(count.to_le_bytes());
+        end.extend((directory.len() as u32).to_le_bytes());
+        end.extend((self.offset as u32).to_le_bytes());
+        end.extend([0; 2]);
+        self.file.write_all(&directory)?;
+        self.file.write_all(&end)?;
+        let file = self.file.into_inner().map_err(|error| error.into_error())?;
+        for entry in &self.entries {
+            let mut sizes = [0; 12];
+            sizes[..4].copy_from_slice(&entry.streamed.crc32.to_le_bytes());
+            sizes[4..8].copy_from_slice(&(entry.streamed.stored as u32).to_le_bytes());
+            sizes[8..].copy_from_slice(&(entry.streamed.length as u32).to_le_bytes());
+            file.write_all_at(&sizes, entry.header + 14)?;
+        }
+        file.sync_all()?;
+        Ok((file, total))
+    }
+
+    /// The fields from the flags to the sizes, which both headers have in one order.
+    fn common(&self, to: &mut Vec<u8>, method: Method, streamed: &Streamed) {
+        to.extend(0_u16.to_le_bytes());
+        to.extend(method.number().to_le_bytes());
+        to.extend(self.stamp.dos_time.to_le_bytes());
+        to.extend(self.stamp.dos_date.to_le_bytes());
+        to.extend(streamed.crc32.to_le_bytes());
+        to.extend((streamed.stored as u32).to_le_bytes());
+        to.extend((streamed.length as u32).to_le_bytes());
+    }
+}
+
+fn length(length: usize) -> io::Result<[u8; 2]> {
+    u16::try_from(length).map(u16::to_le_bytes).map_err(|_| too_large("a name is too long".into()))
+}
+
+fn too_large(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, message)
+}
