@@ -55,7 +55,7 @@ pub(crate) enum Prepared {
 }
 
 impl Codec {
-    /// Metadata, which changes nothing but its size by being compressed.
+    /// Stores everything as it is.
     pub(crate) fn plain(ashift: u32) -> Self {
         Self { compression: Compression::Off, ashift }
     }

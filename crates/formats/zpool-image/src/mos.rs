@@ -71,7 +71,7 @@ impl Mos<'_> {
         debug_assert!(space.used.iter().all(|used| *used <= 1 << shift));
         space_maps(space, ashift, &mut objects);
         // Not compressed: sizes must not depend on what the space maps say of them.
-        let codec = Codec { compression: Compression::Off, ashift };
+        let codec = Codec::plain(ashift);
         let mut set = ObjectSetWriter::new(Purpose::Meta, objects.0.len() as u64, codec);
         for object in objects.0 {
             set.add(object, device)?;

@@ -57,7 +57,7 @@ pub fn write_trees(
     Ok(report)
 }
 
-/// Says what [`write`] would write, exactly, without writing anything. All files are read (and
+/// Says what [`write()`] would write, exactly, without writing anything. All files are read (and
 /// compressed) for that.
 pub fn plan(proto: &Proto, options: &PoolOptions, out: &Path) -> Result<Report, Error> {
     Pool { trees: &[(&options.tree, proto)], options, path: out }.build(None)
@@ -173,7 +173,7 @@ impl Pool<'_> {
                 contents: tree.map(|proto| &proto.contents),
                 record_size,
                 data: Codec { compression, ashift },
-                metadata: Codec::plain(ashift),
+                metadata: Codec { compression, ashift },
             }
             .write(device)
         };
