@@ -2,8 +2,8 @@
 //!
 //! The zones framework of illumos reaches a brand through the programs that its `config.xml`
 //! names, the *brand hooks*. Here they are one program, `brand`; this library is all of it except
-//! for reading the process environment and printing. What matters is the installation of a zone:
-//! it replicates `/usr`, `/lib` and `/sbin` of the global zone into a new zone root (most files
+//! for reading the process environment and printing. What matters is [`install()`]: it
+//! replicates `/usr`, `/lib` and `/sbin` of the global zone into a new zone root (most files
 //! as links into `/system`, by the table in [`rules`]), unpacks the baseline and the layers over
 //! it, and shows the result under its final name only when it is complete.
 //!
@@ -18,16 +18,27 @@
 //! the behaviour of the published helios-omicron-brand.
 
 pub mod arguments;
+mod baseline;
 mod defaults;
+mod directory;
 mod error;
 mod exit;
+mod install;
 pub mod log;
 pub mod names;
 pub mod packaging;
+mod plan;
+mod remove;
+mod replicate;
 pub mod rules;
+mod stage;
 pub mod state;
+mod uninstall;
 pub mod verify;
 
 pub use defaults::Defaults;
 pub use error::Error;
 pub use exit::Exit;
+pub use install::{Installation, install};
+pub use plan::Plan;
+pub use uninstall::uninstall;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use brand::arguments::{self, Action, Hook, USAGE, Zone};
-use brand::{Error, Exit, log, verify};
+use rustix::fs::Mode;
+
+use brand::{Error, Exit, Installation, Plan, install, log, uninstall, verify};
 
 /// Says more on standard error: `1`, `true` or `yes`.
 const DEBUG: &str = "DEBUG_OMICRON_BRAND";
@@ -15,6 +17,8 @@ const DEBUG: &str = "DEBUG_OMICRON_BRAND";
 const LOG: &str = "OMICRON_BRAND_LOG";
 
 fn main() -> ExitCode {
+    // what is made is nobody else's until it has its own mode, whatever the caller's umask
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let parsed = arguments::parse(words.clone());
     let system_root = parsed.as_ref().map_or(Path::new("/"), |invocation| &invocation.system_root);
@@ -37,10 +41,10 @@ fn main() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-fn run(_system_root: &Path, action: Action) -> Result<Exit, Error> {
+fn run(system_root: &Path, action: Action) -> Result<Exit, Error> {
     match action {
         Action::Help => printer::data(USAGE),
-        Action::Plan => return Ok(Exit::Fatal),
+        Action::Plan => printer::data(&Plan::make(system_root)?.to_text()),
         Action::VerifyConfiguration(path) => {
             let findings = verify::verify_configuration(&path)?;
             for finding in &findings {
@@ -50,18 +54,26 @@ fn run(_system_root: &Path, action: Action) -> Result<Exit, Error> {
                 return Ok(Exit::Fatal);
             }
         }
-        Action::Hook(zone, hook) => return run_hook(&zone, hook),
+        Action::Hook(zone, hook) => return run_hook(system_root, &zone, hook),
     }
     Ok(Exit::Done)
 }
 
-fn run_hook(zone: &Zone, hook: Hook) -> Result<Exit, Error> {
+fn run_hook(system_root: &Path, zone: &Zone, hook: Hook) -> Result<Exit, Error> {
     match hook {
-        Hook::Install { .. } => {
-            printer::info("installation follows in the next change");
-            return Ok(Exit::NotComplete);
+        Hook::Install { layers } => {
+            let what = Installation {
+                zone: &zone.name,
+                zonepath: &zone.zonepath,
+                layers: &layers,
+                system_root,
+            };
+            if let Err(error) = install(&what, &mut printer::info) {
+                printer::error(&error);
+                return Ok(error.exit_of_install());
+            }
         }
-        Hook::Uninstall => return Ok(Exit::Fatal),
+        Hook::Uninstall => uninstall(system_root, &zone.zonepath, &mut printer::info)?,
         Hook::VerifyAdministration { subcommand, arguments } => {
             verify::verify_administration(&zone.name, &zone.zonepath, &subcommand, &arguments)?;
         }

@@ -1,0 +1,452 @@
+//! Installations through the hook program, from a generated system.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use common::{Archive, Result, System, assert_exit, is_root, list, text};
+
+/// The published brand's decision, restated: a link, or a copy.
+fn is_link(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let absolute = format!("/{path}");
+    name.contains(".so")
+        || ["usr/bin", "usr/libexec", "usr/share/man", "usr/share/locale", "sbin"]
+            .iter()
+            .any(|part| absolute.contains(part))
+}
+
+#[test]
+fn the_zone_root_is_the_published_one_with_metadata_kept() -> Result {
+    let system = System::generate()?;
+    let layer = system.place().join("a.tar.gz");
+    Archive::layer()
+        .directory("root", 0o755)
+        .directory("root/opt", 0o755)
+        .directory("root/opt/x", 0o700)
+        .file("root/opt/x/run", 0o4755, b"run")
+        .hardlink("root/opt/x/again", "root/opt/x/run")
+        .symlink("root/opt/x/link", "/etc/passwd")
+        .file("root/usr/lib/dtrace/io.d", 0o600, b"replaced")
+        .write(&layer)?;
+    let second = system.place().join("b.tar.gz");
+    Archive::layer().file("root/opt/x/link", 0o644, b"the later layer wins").write(&second)?;
+
+    let output = system.install(&[layer, second])?;
+    assert_exit(&output, 0, "");
+    assert_eq!(system.left()?, ["root"]);
+    let made = list(&system.zone_root())?;
+    let source = list(&system.root())?;
+
+    // what the replication must have left of the three trees
+    let gone = ["usr/sbin/zoneadm", "lib/only.global", "lib/svc/manifest/system"];
+    let replaced = ["usr/lib/dtrace/io.d", "lib/svc/manifest"];
+    // directories that later steps have worked in have a later time
+    let touched = ["usr/sbin", "lib", "lib/svc", "usr/lib/dtrace"];
+    let mut expected = 0;
+    for (path, entry) in &source {
+        let tree = path.split('/').next().unwrap_or_default();
+        if !["usr", "lib", "sbin"].contains(&tree) || replaced.contains(&path.as_str()) {
+            continue;
+        }
+        if gone.iter().any(|gone| path.starts_with(gone)) {
+            assert!(!made.contains_key(path), "{path}");
+            continue;
+        }
+        expected += 1;
+        let Some(found) = made.get(path) else { panic!("{path} is missing") };
+        if entry.kind.starts_with("file") && is_link(path) {
+            let up = "../".repeat(path.matches('/').count());
+            assert_eq!(found.kind, format!("link {up}system/{path}"), "{path}");
+            continue;
+        }
+        assert_eq!(found.kind, entry.kind, "{path}");
+        // the baseline brings lib and lib/svc as root's
+        if !touched.contains(&path.as_str()) {
+            assert_eq!(found.time, entry.time, "{path}");
+            assert_eq!(found.mode, entry.mode, "{path}");
+            if is_root() {
+                assert_eq!(found.owner, entry.owner, "{path}");
+            }
+        }
+    }
+    assert!(expected > 330, "{expected}");
+    let ours = |path: &&String| {
+        ["usr", "lib", "sbin"].contains(&path.split('/').next().unwrap_or_default())
+    };
+    // and the two that the baseline and the layer brought
+    assert_eq!(made.keys().filter(ours).count(), expected + replaced.len() + 1);
+
+    // hard links among copies stay; the one that a rule made a link, and the replaced one, do not
+    assert_eq!(made["usr/lib/dtrace/net.d"].inode, made["usr/lib/alias.d"].inode);
+    assert_eq!(made["usr/lib/alias.d"].links, 2);
+    assert_eq!(made["usr/lib/dtrace/io.d"].links, 1);
+    assert_eq!(made["usr/lib/linked.so"].kind, "link ../../system/usr/lib/linked.so");
+
+    assert_eq!(made[""].mode, 0o755);
+    assert_eq!(made["opt/x/run"].mode, 0o4755);
+    assert_eq!(made["opt/x/run"].inode, made["opt/x/again"].inode);
+    assert_eq!(fs::read_to_string(system.zone_root().join("opt/x/link"))?, "the later layer wins");
+    assert_eq!(made["etc/shadow"].mode, 0o400);
+    assert_eq!(made["etc/default/init"].kind, source["etc/default/init"].kind);
+    assert_eq!(made["etc/default/init"].mode, 0o640);
+    assert!(made.contains_key("lib/svc/manifest/zone.xml"));
+    assert!(!made.contains_key("ignored") && !made.contains_key("oxide.json"));
+    if is_root() {
+        assert_eq!(made[""].owner, (0, 0));
+        assert_eq!(made["opt/x/run"].owner, (0, 3));
+    }
+    Ok(())
+}
+
+#[test]
+fn each_step_is_told() -> Result {
+    let system = System::generate()?;
+    let layer = system.place().join("a.tar.gz");
+    Archive::layer().write(&layer)?;
+    let output = system.install(&[layer])?;
+    assert_exit(&output, 0, "");
+    let zonepath = system.zonepath().display().to_string();
+    let told: Vec<String> = text(&output.stdout)
+        .replace(&zonepath, "ZONEPATH")
+        .replace(&system.place().display().to_string(), "PLACE")
+        .lines()
+        .filter(|line| !line.contains("owners are not set"))
+        .map(|line| match line.rsplit_once(", ") {
+            Some((rest, time)) if time.ends_with(" msec") => format!("{rest}, N msec"),
+            _ => line.to_owned(),
+        })
+        .collect();
+    assert_eq!(told[0], "INFO: omicron: installing zone ntp @ \"ZONEPATH\"...");
+    assert_eq!(told[1], "INFO: omicron: replicating /usr tree...");
+    assert!(told[2].starts_with("INFO: omicron: replicated /usr: 31"), "{}", told[2]);
+    assert!(told[2].ends_with(" bytes, N msec"));
+    assert_eq!(
+        told[7..],
+        [
+            "INFO: omicron: pruning SMF manifests...",
+            "INFO: omicron: pruning global-only files...",
+            "INFO: omicron: unpacking baseline archive...",
+            "INFO: omicron: unpacked 13 members, 45 bytes, N msec",
+            "INFO: omicron: unpacking image \"PLACE/a.tar.gz\"...",
+            "INFO: omicron: unpacked 0 members, 0 bytes, N msec",
+            "INFO: omicron: copying /etc/default/init...",
+            "INFO: omicron: install complete",
+        ]
+    );
+    assert_eq!(text(&output.stderr), "");
+
+    let log = fs::read_to_string(system.root().join("var/log/omicron-brand.log"))?;
+    assert!(log.contains("] [\"-z\", \"ntp\", \"-R\", "), "{log}");
+    Ok(())
+}
+
+#[test]
+fn threads_batches_and_umask_do_not_matter() -> Result {
+    let system = System::generate()?;
+    let mut trees = Vec::new();
+    for (settings, umask) in [
+        ("COPY_THREADS=1\nCOPY_BATCH=1", "0"),
+        ("COPY_THREADS=9\nCOPY_BATCH=7\n", "077"),
+        ("", "777"),
+    ] {
+        fs::write(system.root().join("etc/default/helios-omicron1"), settings)?;
+        let command = system.brand();
+        let mut words: Vec<_> = vec![command.get_program()];
+        words.extend(command.get_args());
+        let output = std::process::Command::new("sh")
+            .args(["-c", &format!("umask {umask} && exec \"$@\" install"), "sh"])
+            .args(words)
+            .output()?;
+        assert_exit(&output, 0, "");
+        let tree: Vec<_> = list(&system.zone_root())?
+            .into_iter()
+            .map(|(path, entry)| (path, entry.comparable()))
+            .collect();
+        trees.push(tree);
+        assert_exit(&system.brand().arg("uninstall").output()?, 0, "");
+    }
+    assert_eq!(trees[0], trees[1]);
+    assert_eq!(trees[0], trees[2]);
+    Ok(())
+}
+
+#[test]
+fn the_plan_is_what_happens() -> Result {
+    let system = System::generate()?;
+    let output = system.brand().arg("plan").output()?;
+    assert_exit(&output, 0, "");
+    let plan = text(&output.stdout);
+    for line in [
+        "link /usr/bin/su\t../../system/usr/bin/su\tby **usr/bin**\n",
+        "same /usr/adm\t../var/adm\n",
+        "hard /usr/lib/dtrace/io.d\t/usr/lib/alias.d\tby **\n",
+        "link /usr/share/doc/notes.source\t../../../system/usr/share/doc/notes.source\tby **/*.so*\n",
+    ] {
+        assert!(plan.contains(line), "{line:?} is not in {plan}");
+    }
+    assert!(plan.contains("make /usr/tmp\tmode 1777, owner "));
+    let paths = |text: &str| -> Vec<String> {
+        text.lines().filter_map(|line| Some(line.split(['\t', ' ']).nth(1)?.to_owned())).collect()
+    };
+    let source: Vec<String> = list(&system.root())?
+        .into_keys()
+        .filter(|path| ["usr", "lib", "sbin"].contains(&path.split('/').next().unwrap_or_default()))
+        .map(|path| format!("/{path}"))
+        .collect();
+    let mut planned = paths(&plan);
+    planned.sort();
+    assert_eq!(planned, source);
+    assert_eq!(system.left()?, [""; 0]);
+    Ok(())
+}
+
+/// Whatever fails, nothing is left, and zoneadm may go back to the configured state.
+#[track_caller]
+fn assert_refused(system: &System, layers: &[PathBuf], message: &str) -> Result {
+    let before = list(system.place())?;
+    let output = system.install(layers)?;
+    assert_exit(&output, 254, message);
+    let mut after = list(system.place())?;
+    // the log has grown
+    let mut before = before;
+    for tree in [&mut before, &mut after] {
+        tree.retain(|path, _| !path.starts_with("system/var/log"));
+    }
+    after.insert("zone".into(), before["zone"].clone());
+    assert!(before == after, "the place has changed");
+    Ok(())
+}
+
+#[test]
+fn hostile_layers_leave_nothing_and_reach_nothing() -> Result {
+    let system = System::generate()?;
+    fs::create_dir(system.place().join("outside"))?;
+    fs::write(system.place().join("outside/file"), "untouched")?;
+    let outside = system.place().join("outside");
+    let outside = outside.to_str().ok_or("temporary directory")?;
+    let long = format!("root/{}", "d".repeat(94));
+
+    let mut cases: Vec<(&str, Archive, &str)> = Vec::new();
+    let mut case = |name, message, build: &dyn Fn(&mut Archive) -> &mut Archive| {
+        let mut archive = Archive::layer();
+        build(&mut archive);
+        cases.push((name, archive, message));
+    };
+    case("dotdot", "root/../../x", &|a| a.file("root/../../x", 0o644, b"x"));
+    case("dotdot in the middle", "..", &|a| a.file("root/opt/../../../x", 0o644, b"x"));
+    case("absolute", "/etc/x", &|a| a.file("/etc/x", 0o644, b"x"));
+    case("through a link", "root/opt/a/file", &|a| {
+        a.symlink("root/opt/a", outside).file("root/opt/a/file", 0o644, b"x")
+    });
+    case("through a relative link", "root/opt/a/x", &|a| {
+        a.symlink("root/opt/a", "../../..").file("root/opt/a/x", 0o644, b"x")
+    });
+    case("through a link of the replica", "root/lib/64/x", &|a| {
+        a.file("root/lib/64/x", 0o644, b"x")
+    });
+    case("directory over a link", "root/opt/a", &|a| {
+        a.symlink("root/opt/a", outside).directory("root/opt/a", 0o777)
+    });
+    case("hard link to outside", "root/opt/h", &|a| {
+        a.hardlink("root/opt/h", &format!("{outside}/file"))
+    });
+    case("hard link climbing out", "root/opt/h", &|a| {
+        a.hardlink("root/opt/h", "root/../../outside/file")
+    });
+    case("hard link through a link", "root/opt/h", &|a| {
+        a.symlink("root/opt/a", outside).hardlink("root/opt/h", "root/opt/a/file")
+    });
+    case("hard link to nothing", "root/opt/h", &|a| a.hardlink("root/opt/h", "root/opt/no"));
+    case("character device", "root/dev/null", &|a| {
+        a.member(b"root/dev/null", b'3', b"", 0o666, b"")
+    });
+    case("block device", "root/dev/sda", &|a| a.member(b"root/dev/sda", b'4', b"", 0o666, b""));
+    case("pipe", "root/opt/p", &|a| a.member(b"root/opt/p", b'6', b"", 0o666, b""));
+    case("file over a directory", "root/etc", &|a| a.file("root/etc", 0o644, b"x"));
+    case("directory over a file", "root/etc/shadow", &|a| a.directory("root/etc/shadow", 0o755));
+    case("missing parent", "root/no/x", &|a| a.file("root/no/x", 0o644, b"x"));
+    case("the root itself as a link", "root", &|a| a.symlink("root", outside));
+    case("path too long", "longer than", &|a| {
+        let long = format!("{long}/{}", "e".repeat(1000));
+        let mut name = long.into_bytes();
+        name.push(0);
+        a.member(b"././@LongLink", b'L', b"", 0, &name).file("root/x", 0o644, b"x")
+    });
+    case("metadata twice", "oxide.json", &|a| a.file("oxide.json", 0o444, b"{}"));
+
+    for (name, archive, message) in cases {
+        let layer = system.place().join(format!("{}.tar.gz", name.replace(' ', "-")));
+        archive.write(&layer)?;
+        assert_refused(&system, &[layer], message).map_err(|error| format!("{name}: {error}"))?;
+    }
+    assert_eq!(fs::read_to_string(system.place().join("outside/file"))?, "untouched");
+    Ok(())
+}
+
+#[test]
+fn damaged_and_wrong_archives_leave_nothing() -> Result {
+    let system = System::generate()?;
+    let layer = system.place().join("layer.tar.gz");
+    let good = Archive::layer().directory("root/opt/x", 0o755).bytes()?;
+    let refuse = |bytes: &[u8], message: &str| -> Result {
+        fs::write(&layer, bytes)?;
+        assert_refused(&system, std::slice::from_ref(&layer), message)
+    };
+    refuse(&[&good[..], b"trailing"].concat(), "layer.tar.gz")?;
+    refuse(&[&good[..], &good[..]].concat(), "layer.tar.gz")?;
+    refuse(&good[..good.len() - 9], "layer.tar.gz")?;
+    let mut wrong_sum = good.clone();
+    let at = wrong_sum.len() - 8;
+    wrong_sum[at] ^= 1;
+    refuse(&wrong_sum, "layer.tar.gz")?;
+    refuse(b"", "layer.tar.gz")?;
+    refuse(b"text", "layer.tar.gz")?;
+    refuse(&Archive::new("baseline").bytes()?, "type baseline where one of type layer")?;
+    refuse(&Archive::new("os").bytes()?, "type os where one of type layer")?;
+    refuse(&Archive::new("picture").bytes()?, "oxide.json")?;
+    refuse(&Archive::empty().file("oxide.json", 0o444, b"{}").bytes()?, "oxide.json")?;
+    refuse(&Archive::empty().directory("root/opt/x", 0o755).bytes()?, "oxide.json")?;
+    fs::remove_file(&layer)?;
+    assert_refused(&system, &[layer], "layer.tar.gz")
+}
+
+#[test]
+fn a_wrong_system_is_found_before_anything_is_made() -> Result {
+    let broken = |breaks: &dyn Fn(&System) -> Result, message: &str| -> Result {
+        let system = System::generate()?;
+        breaks(&system)?;
+        assert_refused(&system, &[], message)?;
+        assert!(text(&system.install(&[])?.stdout).lines().count() < 4);
+        Ok(())
+    };
+    broken(&|s| Ok(fs::remove_file(s.baseline("gzonly.txt"))?), "half a baseline")?;
+    broken(&|s| Ok(fs::remove_file(s.baseline("files.tar.gz"))?), "half a baseline")?;
+    broken(&|s| Ok(fs::remove_dir_all(s.baseline(""))?), "there is no baseline")?;
+    broken(&|s| Ok(fs::write(s.baseline("gzonly.txt"), "a\n/etc\n")?), "gzonly.txt:2: ")?;
+    broken(&|s| Archive::layer().write(&s.baseline("files.tar.gz")), "type layer where one")?;
+    broken(
+        &|s| Ok(fs::write(s.root().join("etc/default/helios-omicron1"), "COPY_THREADS=0")?),
+        "helios-omicron1:1: COPY_THREADS",
+    )?;
+    broken(&|s| Ok(fs::remove_dir_all(s.root().join("sbin"))?), "sbin")?;
+    broken(
+        &|s| {
+            fs::remove_dir_all(s.root().join("sbin"))?;
+            Ok(symlink("usr/sbin", s.root().join("sbin"))?)
+        },
+        "sbin",
+    )?;
+    broken(
+        &|s| {
+            let mode = rustix::fs::Mode::RUSR;
+            let pipe = s.root().join("usr/lib/pipe");
+            Ok(rustix::fs::mknodat(rustix::fs::CWD, pipe, rustix::fs::FileType::Fifo, mode, 0)?)
+        },
+        "usr/lib/pipe is neither a file, a directory nor a link",
+    )
+}
+
+#[test]
+fn a_failure_late_in_the_installation_leaves_nothing() -> Result {
+    let system = System::generate()?;
+    fs::remove_file(system.root().join("etc/default/init"))?;
+    assert_refused(&system, &[], "etc/default/init")?;
+
+    let system = System::generate()?;
+    fs::write(system.baseline("gzonly.txt"), "lib/64/x\n")?;
+    assert_refused(&system, &[], "it is a symbolic link")
+}
+
+#[test]
+fn a_zone_root_that_is_there_is_not_touched() -> Result {
+    let system = System::generate()?;
+    fs::create_dir(system.zone_root())?;
+    fs::write(system.zone_root().join("precious"), "")?;
+    // 254 would make zoneadm empty the zonepath
+    assert_exit(&system.install(&[])?, 255, "is there already: uninstall the zone first");
+    assert!(system.zone_root().join("precious").exists());
+    assert_eq!(system.left()?, ["root"]);
+    Ok(())
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_and_other_things_are_not() -> Result {
+    let system = System::generate()?;
+    for name in ["root.installing-1", "root.removing-22", "root.installing-", "root.x-1"] {
+        fs::create_dir_all(system.zonepath().join(name).join("a"))?;
+    }
+    assert_exit(&system.install(&[])?, 0, "");
+    assert_eq!(system.left()?, ["root", "root.installing-", "root.x-1"]);
+    Ok(())
+}
+
+#[test]
+fn killed_at_any_moment_there_is_no_root_or_a_complete_one() -> Result {
+    let system = System::generate()?;
+    let start = std::time::Instant::now();
+    assert_exit(&system.install(&[])?, 0, "");
+    let whole = start.elapsed();
+    let shape = |root: &Path| -> Result<Vec<_>> {
+        Ok(list(root)?.into_iter().map(|(path, entry)| (path, entry.comparable())).collect())
+    };
+    let complete = shape(&system.zone_root())?;
+    assert_exit(&system.brand().arg("uninstall").output()?, 0, "");
+
+    let (mut without, mut with) = (0, 0);
+    for moment in 0..50 {
+        let mut child = system
+            .brand()
+            .arg("install")
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()?;
+        std::thread::sleep(whole * moment / 45);
+        child.kill()?;
+        child.wait()?;
+        if system.zone_root().exists() {
+            with += 1;
+            assert!(shape(&system.zone_root())? == complete, "an incomplete root at {moment}");
+            assert_exit(&system.brand().arg("uninstall").output()?, 0, "");
+        } else {
+            without += 1;
+        }
+    }
+    // whatever was left, the next one is complete
+    assert_exit(&system.install(&[])?, 0, "");
+    assert!(shape(&system.zone_root())? == complete);
+    assert_eq!(system.left()?, ["root"]);
+    assert!(without > 0, "{with} of 50 were complete");
+    Ok(())
+}
+
+#[test]
+fn a_file_is_nobody_elses_to_read_before_it_is_finished() -> Result {
+    // the stage cannot be entered by others, so look at its mode while it is there
+    let system = System::generate()?;
+    fs::set_permissions(system.zonepath(), PermissionsExt::from_mode(0o755))?;
+    let mut seen = 0;
+    for _ in 0..20 {
+        let mut child =
+            system.brand().arg("install").stdout(std::process::Stdio::null()).spawn()?;
+        while child.try_wait()?.is_none() {
+            for name in system.left()? {
+                if let Ok(metadata) = fs::metadata(system.zonepath().join(&name))
+                    && name.starts_with("root.installing-")
+                {
+                    let mode = metadata.permissions().mode() & 0o7777;
+                    // the last step before the new name opens it
+                    assert!(mode == 0o700 || mode == 0o755, "{mode:o}");
+                    seen += usize::from(mode == 0o700);
+                }
+            }
+        }
+        assert_exit(&system.brand().arg("uninstall").output()?, 0, "");
+        if seen > 0 {
+            return Ok(());
+        }
+    }
+    Err("the stage was never seen".into())
+}
