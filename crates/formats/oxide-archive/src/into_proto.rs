@@ -42,15 +42,27 @@ impl Tree {
             .map_err(|error| at.refused(format!("below {} its name {}", self.at, error.reason)))
     }
 
+    /// Names the outermost parent that is not as it should be, as a walk on disk would.
     fn check_parent(&self, at: &Place, path: &ProtoPath) -> Result<(), Error> {
-        let Some(parent) = path.parent() else { return Ok(()) };
-        match self.proto.manifest.get(&parent) {
-            Some(entry) if entry.is_directory() => Ok(()),
-            Some(entry) => {
-                Err(at.refused(format!("its parent {parent} is a {}", entry.kind.word())))
-            }
-            None => Err(at.refused(format!("its parent {parent} is missing"))),
+        let mut parents = Vec::new();
+        let mut parent = path.parent();
+        while let Some(directory) = parent {
+            parent = directory.parent();
+            parents.push(directory);
         }
+        for parent in parents.iter().rev() {
+            match self.proto.manifest.get(parent) {
+                Some(entry) if entry.is_directory() => {}
+                // A proto that nobody put anything into has no entry for its root yet.
+                None if parent.is_root() => {}
+                Some(entry) => {
+                    let word = entry.kind.word();
+                    return Err(at.refused(format!("its parent {parent} is a {word}")));
+                }
+                None => return Err(at.refused(format!("its parent {parent} is missing"))),
+            }
+        }
+        Ok(())
     }
 
     /// Puts a file or link in place of nothing, a file or a link.

@@ -66,7 +66,7 @@ fn a_proto_gets_the_same() {
     let options = Options::for_type(ArchiveType::Layer);
 
     let error = into_proto(&archive, &mut proto, &at, &options).unwrap_err();
-    assert!(error.to_string().contains("its parent opt/oxide is missing"), "{error}");
+    assert!(error.to_string().contains("its parent opt is missing"), "{error}");
     assert!(proto.manifest.is_empty());
 
     let options = Options { make_parents: Some(proto::Metadata::root(0o755)), ..options };
@@ -107,4 +107,76 @@ fn metadata_are_read_from_the_beginning_alone() {
     let whole = fs::read(&archive).unwrap();
     fs::write(&archive, &whole[..whole.len() - 9]).unwrap();
     assert_eq!(read_metadata(&archive).unwrap(), Metadata::new(ArchiveType::Layer));
+}
+
+#[test]
+fn tar_programs_agree_on_what_is_in_a_layer() {
+    let Some(mut gzip) = verifiers::require("gzip") else { return };
+    let Some(mut tar) = verifiers::require("tar") else { return };
+    let Some(mut bsdtar) = verifiers::require("bsdtar") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    // Long enough for a prefix, then for a pax record; an owner too large for octal digits.
+    let (long, longer) =
+        (format!("root/{}/x", "d".repeat(120)), format!("root/{}", "e".repeat(200)));
+    let mut layer = sample().file(&longer, 0o600, b"pax");
+    let owner = proto::Metadata::owned(0o640, 3_000_000, 0)
+        .at(proto::Mtime { seconds: -1, nanoseconds: 500_000_000 });
+    layer.0.file_bytes(&long, owner, b"prefix").unwrap();
+    layer.0.symlink("root/s", "t".repeat(150), owner).unwrap();
+    let archive = layer.write(directory.path());
+    let run = |command: &mut std::process::Command| {
+        let output = command.arg(&archive).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(gzip.arg("-t"));
+    let listing = run(tar.args(["--numeric-owner", "-tvzf"]));
+    for expected in [
+        "-rws--x--x 5/6 ",
+        "dr-xr-sr-x 5/6 ",
+        "root/opt/alias link to root/opt/tool",
+        "root/opt/link -> /etc/passwd",
+        "-rw-r----- 3000000/0 ",
+        &long,
+        &longer,
+        &format!("root/s -> {}", "t".repeat(150)),
+    ] {
+        assert!(listing.contains(expected), "{expected} is not in:\n{listing}");
+    }
+    let names = run(bsdtar.arg("-tf"));
+    assert_eq!(names.lines().count(), 11);
+    assert!(names.lines().any(|l| l == longer) && names.lines().any(|l| l == long));
+}
+
+/// Other programs' archives: long names the GNU way, and pax with times to the nanosecond.
+#[test]
+fn what_tar_writes_is_read() {
+    let Some(_) = verifiers::require("tar") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("tree");
+    let name = "n".repeat(180);
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join(&name), "data").unwrap();
+    fs::hard_link(tree.join(&name), tree.join("zz")).unwrap();
+    std::os::unix::fs::symlink("t".repeat(170), tree.join("link")).unwrap();
+    for format in ["gnu", "pax", "ustar"] {
+        if format == "ustar" {
+            fs::remove_file(tree.join("link")).unwrap();
+            fs::remove_file(tree.join(&name)).unwrap();
+        }
+        let archive = directory.path().join(format);
+        let Some(mut tar) = verifiers::require("tar") else { return };
+        let tar = tar.arg(format!("--format={format}")).args(["--sort=name", "-C"]);
+        assert!(tar.arg(&tree).arg("-cf").arg(&archive).arg(".").status().unwrap().success());
+        let root = directory.path().join(format!("root-{format}"));
+        fs::create_dir(&root).unwrap();
+        let unpacked = unpack(&archive, &root, &Options::plain()).unwrap();
+        assert_eq!(unpacked.manifest.len(), if format == "ustar" { 2 } else { 4 });
+        assert_eq!(fs::read(root.join("zz")).unwrap(), b"data");
+        if format == "pax" {
+            let (ours, theirs) = (root.join(&name), tree.join(&name));
+            let time = |path| fs::metadata(path).unwrap().modified().unwrap();
+            assert_eq!(time(ours), time(theirs));
+        }
+    }
 }
