@@ -100,6 +100,29 @@ pub enum Error {
         /// All of them, sorted.
         paths: Vec<proto::ProtoPath>,
     },
+    /// A package named by a request that cannot be told.
+    #[error("package `{pattern}` {problem}")]
+    Pattern {
+        /// What was asked for.
+        pattern: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A request that no set of packages satisfies.
+    #[error(
+        "no version of {package} fits:{}{}",
+        .reasons.iter().map(|reason| format!("\n  {reason}")).collect::<String>(),
+        if .known.is_empty() { String::new() }
+        else { format!("\n  known versions of {package}: {}", .known.join(", ")) }
+    )]
+    Unsolvable {
+        /// The package of which no version fits.
+        package: String,
+        /// Who asks for what.
+        reasons: Vec<String>,
+        /// The versions there are, newest first.
+        known: Vec<String>,
+    },
     /// A proto root refused something.
     #[error(transparent)]
     Proto(#[from] proto::Error),

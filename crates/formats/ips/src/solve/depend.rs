@@ -1,0 +1,140 @@
+//! What a package asks of others.
+
+use crate::{Action, ActionKind, Facets, Fmri, Manifest, Variants, Version};
+
+/// One dependency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Depend {
+    pub(crate) kind: DependKind,
+    /// The packages it is about: one, or several for `require-any` and the group kinds.
+    pub(crate) on: Vec<Fmri>,
+    /// What a `conditional` waits for.
+    pub(crate) predicate: Option<Fmri>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DependKind {
+    /// The package must be there, at this version or a newer one.
+    Require,
+    /// One of them must be there.
+    RequireAny,
+    /// If the package is there, then at this version or a newer one.
+    Optional,
+    /// If the package is there, then within this version.
+    Incorporate,
+    /// The package must not be there (at this version or a newer one).
+    Exclude,
+    /// Required if another package is there.
+    Conditional,
+    /// Required, unless there is no such package.
+    Group,
+    /// Nothing that is decided here: `origin`, `parent`.
+    Unchecked,
+}
+
+/// What the solver must know of one version of a package.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    pub(crate) depends: Vec<Depend>,
+    pub(crate) obsolete: bool,
+    pub(crate) renamed: bool,
+    /// Why the image cannot take it at all.
+    pub(crate) unsupported: Option<String>,
+}
+
+impl Facts {
+    /// Reads them from a manifest, for an image with these variants and facets.
+    pub(crate) fn of(
+        manifest: &Manifest,
+        variants: &Variants,
+        facets: &Facets,
+    ) -> Result<Self, String> {
+        let unsupported = variants.supported_by(manifest).err().map(|(name, values)| {
+            let ours = variants.get(name).unwrap_or_default();
+            format!("is only for {name}={}, this image has {ours}", values.join(" or "))
+        });
+        let mut depends = Vec::new();
+        for action in manifest.of_kind(ActionKind::Depend) {
+            if variants.allow(&action.attributes) && facets.allow(&action.attributes) {
+                depends.push(Depend::of(action)?);
+            }
+        }
+        Ok(Self {
+            depends,
+            obsolete: manifest.is_obsolete(),
+            renamed: manifest.is_renamed(),
+            unsupported,
+        })
+    }
+
+    /// Whether it holds others at versions.
+    pub(crate) fn is_incorporation(&self) -> bool {
+        self.depends.iter().any(|depend| depend.kind == DependKind::Incorporate)
+    }
+}
+
+impl Depend {
+    pub(crate) fn of(action: &Action) -> Result<Self, String> {
+        let refuse = |problem: String| format!("`{action}`: {problem}");
+        let kind = match action.get("type").unwrap_or_default() {
+            "require" => DependKind::Require,
+            "require-any" => DependKind::RequireAny,
+            "optional" => DependKind::Optional,
+            "incorporate" => DependKind::Incorporate,
+            "exclude" => DependKind::Exclude,
+            "conditional" => DependKind::Conditional,
+            "group" | "group-any" => DependKind::Group,
+            "origin" | "parent" => DependKind::Unchecked,
+            other => return Err(refuse(format!("dependency type `{other}` is unknown"))),
+        };
+        let fmri = |text: &str| Fmri::parse(text).map_err(|error| refuse(error.to_string()));
+        let on = action.attributes.list("fmri");
+        if on.is_empty() {
+            return Err(refuse("names no package".to_owned()));
+        }
+        let on = match kind {
+            // `parent` may name something that is no package.
+            DependKind::Unchecked => Vec::new(),
+            _ => on.iter().map(|text| fmri(text)).collect::<Result<_, _>>()?,
+        };
+        let predicate = action.get("predicate").map(fmri).transpose()?;
+        if kind == DependKind::Conditional && predicate.is_none() {
+            return Err(refuse("has no `predicate`".to_owned()));
+        }
+        Ok(Self { kind, on, predicate })
+    }
+}
+
+/// A limit on the version of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// This version or a newer one.
+    AtLeast(Version),
+    /// Within this version.
+    Within(Version),
+    /// Not this version or a newer one; not at all.
+    Not(Option<Version>),
+}
+
+impl Limit {
+    pub(crate) fn allows(&self, version: &Version) -> bool {
+        match self {
+            Self::AtLeast(least) => version >= least,
+            Self::Within(constraint) => version.within(constraint),
+            Self::Not(None) => false,
+            Self::Not(Some(first)) => version < first,
+        }
+    }
+
+    /// As a sentence about who sets it and for what.
+    pub(crate) fn sentence(&self, who: &str, what: &str) -> String {
+        match self {
+            Self::AtLeast(version) => format!("{who} needs {what} at {} or newer", version.short()),
+            Self::Within(version) => format!("{who} holds {what} at {}", version.short()),
+            Self::Not(None) => format!("{who} excludes {what}"),
+            Self::Not(Some(version)) => {
+                format!("{who} excludes {what} at {} or newer", version.short())
+            }
+        }
+    }
+}

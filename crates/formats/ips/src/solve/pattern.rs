@@ -1,0 +1,156 @@
+//! Package names as people type them.
+
+use std::collections::BTreeSet;
+
+use crate::Version;
+
+/// A package named on a command line: `zones`, `/system/zones`, `pkg://PUB/system/zones@1.2`,
+/// `system/*`, `zones@latest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    pub(crate) text: String,
+    pub(crate) publisher: Option<String>,
+    pub(crate) version: Option<Version>,
+    stem: String,
+    whole: bool,
+}
+
+impl Pattern {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (name, version) = match text.rsplit_once('@') {
+            Some((name, "latest")) => (name, None),
+            Some((name, version)) => {
+                let version: Version =
+                    version.parse().map_err(|error: crate::VersionError| error.to_string())?;
+                (name, Some(version))
+            }
+            None => (text, None),
+        };
+        let rest = name.strip_prefix("pkg:").unwrap_or(name);
+        let (publisher, stem, whole) = match rest.strip_prefix("//") {
+            Some(rest) => match rest.split_once('/') {
+                Some((publisher, stem)) => (Some(publisher).filter(|p| !p.is_empty()), stem, true),
+                None => return Err("names a publisher but no package".to_owned()),
+            },
+            None => match rest.strip_prefix('/') {
+                Some(stem) => (None, stem, true),
+                None if rest.len() != name.len() => {
+                    return Err("`pkg:` must be followed by `/`".to_owned());
+                }
+                None => (None, rest, false),
+            },
+        };
+        if stem.is_empty() || stem.split('/').any(str::is_empty) {
+            return Err("is not a package name".to_owned());
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            publisher: publisher.map(str::to_owned),
+            version,
+            stem: stem.to_owned(),
+            whole,
+        })
+    }
+
+    /// Whether it may stand for several packages.
+    fn has_wildcard(&self) -> bool {
+        self.stem.contains(['*', '?'])
+    }
+
+    fn matches(&self, stem: &str) -> bool {
+        let wanted: Vec<&str> = self.stem.split('/').collect();
+        let there: Vec<&str> = stem.split('/').collect();
+        if self.stem == "*" {
+            return true;
+        }
+        if there.len() < wanted.len() || (self.whole && there.len() != wanted.len()) {
+            return false;
+        }
+        let tail = &there[there.len() - wanted.len()..];
+        wanted.iter().zip(tail).all(|(pattern, text)| glob(pattern.as_bytes(), text.as_bytes()))
+    }
+
+    /// The packages it stands for, out of those that are known: exactly one, unless it has a
+    /// wildcard. An error says what is wrong with it.
+    pub(crate) fn select<'a>(
+        &self,
+        stems: impl Iterator<Item = &'a str>,
+    ) -> Result<BTreeSet<&'a str>, String> {
+        let mut exact = None;
+        let found: BTreeSet<&str> = stems
+            .filter(|stem| self.matches(stem))
+            .inspect(|stem| {
+                if *stem == self.stem {
+                    exact = Some(*stem);
+                }
+            })
+            .collect();
+        if let Some(exact) = exact.filter(|_| !self.has_wildcard()) {
+            return Ok([exact].into());
+        }
+        if found.is_empty() {
+            return Err("matches no package".to_owned());
+        }
+        if found.len() > 1 && !self.has_wildcard() {
+            let names: Vec<&str> = found.into_iter().take(10).collect();
+            return Err(format!("matches several packages: {}", names.join(", ")));
+        }
+        Ok(found)
+    }
+}
+
+/// Shell patterns of `*` and `?` only.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if p < pattern.len() && pattern[p] == b'*' {
+            star = Some((p, t));
+            p += 1;
+        } else if p < pattern.len() && (pattern[p] == b'?' || pattern[p] == text[t]) {
+            p += 1;
+            t += 1;
+        } else if let Some((star_p, star_t)) = star {
+            p = star_p + 1;
+            t = star_t + 1;
+            star = Some((star_p, t));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&b| b == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEMS: [&str; 5] =
+        ["system/zones", "system/zones/brand", "zones", "library/zlib", "system/library"];
+
+    fn select(pattern: &str) -> Result<Vec<&'static str>, String> {
+        let found = Pattern::parse(pattern)?.select(STEMS.into_iter())?;
+        Ok(found.into_iter().collect())
+    }
+
+    #[test]
+    fn trailing_components_and_exact_names() {
+        assert_eq!(select("brand").unwrap(), ["system/zones/brand"]);
+        assert_eq!(select("zones").unwrap(), ["zones"], "an exact name wins");
+        assert_eq!(select("/system/zones@latest").unwrap(), ["system/zones"]);
+        assert_eq!(select("pkg://p/system/zones@1.2-3").unwrap(), ["system/zones"]);
+        assert_eq!(select("system/*").unwrap(), ["system/library", "system/zones"]);
+        assert!(select("/brand").is_err());
+        assert!(select("pkg:/brand").is_err());
+        assert_eq!(select("nothing").unwrap_err(), "matches no package");
+        for bad in ["", "a@", "a@x", "pkg:a", "//p", "a//b"] {
+            assert!(Pattern::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn two_packages_are_not_one() {
+        let found = Pattern::parse("c").unwrap().select(["a/c", "b/c"].into_iter());
+        assert_eq!(found.unwrap_err(), "matches several packages: a/c, b/c");
+    }
+}
