@@ -100,6 +100,18 @@ pub enum Error {
         /// All of them, sorted.
         paths: Vec<proto::ProtoPath>,
     },
+    /// Two packages that contradict each other.
+    #[error("{path} {problem}: {first} and {second} cannot be installed together")]
+    Conflict {
+        /// The path, or what else both deliver.
+        path: String,
+        /// One package.
+        first: String,
+        /// The other, which may be the same.
+        second: String,
+        /// How they contradict each other.
+        problem: String,
+    },
     /// A package named by a request that cannot be told.
     #[error("package `{pattern}` {problem}")]
     Pattern {

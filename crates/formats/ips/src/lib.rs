@@ -53,6 +53,10 @@ pub use image::{
     system_uid,
 };
 pub use import::{ImportOptions, Unpackaged, import_root};
+pub use install::{
+    InstallOptions, Report, approve_ca_certificate, change_facets, change_variants, create_image,
+    install, optional_dependencies, purge_history, set_properties, set_publisher, uninstall,
+};
 pub use manifest::{Line, Manifest};
 pub use origin::{Origin, StoredPayload, newest, open_origin};
 pub use payload::{Payload, PayloadReader};

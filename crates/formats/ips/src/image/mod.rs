@@ -15,20 +15,25 @@ mod mediators;
 mod owners;
 mod state;
 
+use std::path::Path;
+
 use proto::{Proto, ProtoPath};
 
 pub use config::{ImageConfig, Mediation, Publisher};
 pub(crate) use exclude::ExcludePatterns;
 pub(crate) use mediators::Mediators;
 pub use owners::{Owners, system_gid, system_uid};
+pub(crate) use state::Metadata as StateMetadata;
 pub use state::State;
 
+use crate::catalog::CatalogEntry;
 use crate::{Action, Error, Fmri, Manifest};
 
 /// Where an image keeps its settings.
 pub(crate) const CONFIG: &str = "var/pkg/pkg5.image";
 /// Where an image lists what is installed.
-pub(crate) const INSTALLED: &str = "var/pkg/state/installed/catalog.base.C";
+const INSTALLED: &str = "var/pkg/state/installed/catalog.base.C";
+const INSTALLED_ATTRS: &str = "var/pkg/state/installed/catalog.attrs";
 
 /// An installed image, as its own package metadata describes it.
 #[derive(Debug, Clone)]
@@ -73,24 +78,23 @@ impl Image {
                 version: config.format().to_owned(),
             });
         }
-        let installed = read_text(proto, INSTALLED)?.ok_or_else(|| {
-            Error::damaged(INSTALLED, "is missing: the image does not say what is installed")
-        })?;
-        let entries =
-            state::parse_base(&installed).map_err(|problem| Error::damaged(INSTALLED, problem))?;
-        let mut packages = Vec::with_capacity(entries.len());
-        for entry in entries {
+        let mut packages = Vec::new();
+        for entry in installed_entries(proto)? {
             let path = manifest_path(&entry.fmri);
             let text = read_text(proto, &path)?.ok_or_else(|| {
                 Error::damaged(&path, format!("is missing: the manifest of {}", entry.fmri))
             })?;
+            let metadata = state::read_metadata(entry.metadata.as_ref()).map_err(|problem| {
+                Error::damaged(INSTALLED, format!("{}: {problem}", entry.fmri))
+            })?;
             packages.push(InstalledPackage {
                 manifest: Manifest::parse(&path, &text)?,
                 fmri: entry.fmri,
-                states: entry.states,
-                last_install: entry.last_install,
+                states: metadata.states,
+                last_install: metadata.last_install,
             });
         }
+        packages.sort_by(|a, b| (&a.fmri.stem, &a.fmri).cmp(&(&b.fmri.stem, &b.fmri)));
         Ok(Self { config, packages })
     }
 
@@ -123,6 +127,24 @@ impl InstalledPackage {
     pub fn is_manual(&self) -> bool {
         self.states.contains(&State::Manual)
     }
+}
+
+/// What `state/installed` lists. An image without packages has a catalog without parts.
+fn installed_entries(proto: &Proto) -> Result<Vec<CatalogEntry>, Error> {
+    let Some(text) = read_text(proto, INSTALLED)? else {
+        return match read_text(proto, INSTALLED_ATTRS)? {
+            Some(_) => Ok(Vec::new()),
+            None => Err(Error::damaged(
+                INSTALLED,
+                "is missing: the image does not say what is installed",
+            )),
+        };
+    };
+    let json: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| Error::damaged(INSTALLED, error.to_string()))?;
+    let object =
+        json.as_object().ok_or_else(|| Error::damaged(INSTALLED, "is not a JSON object"))?;
+    crate::catalog::read_base(Path::new(INSTALLED), object)
 }
 
 /// Where an image keeps the manifest of a package.

@@ -59,11 +59,23 @@ pub fn system_gid(name: &str) -> Option<u32> {
 }
 
 impl Owners {
-    /// Reads the account files of a proto; without them nobody is known.
+    /// Reads the account files of a proto. Where there is none, the accounts count that every
+    /// illumos system has.
     pub fn read(proto: &Proto) -> Result<Self, Error> {
-        let passwd = read_text(proto, "etc/passwd")?.unwrap_or_default();
-        let group = read_text(proto, "etc/group")?.unwrap_or_default();
-        Ok(Self { users: numbers(&passwd, 7), groups: numbers(&group, 4) })
+        let passwd = read_text(proto, "etc/passwd")?;
+        let group = read_text(proto, "etc/group")?;
+        Ok(Self::from_texts(passwd.as_deref(), group.as_deref()))
+    }
+
+    /// The same from the texts of the files.
+    pub(crate) fn from_texts(passwd: Option<&str>, group: Option<&str>) -> Self {
+        let system = |table: &[(&str, u32)]| {
+            table.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect()
+        };
+        Self {
+            users: passwd.map_or_else(|| system(&SYSTEM_USERS), |text| numbers(text, 7)),
+            groups: group.map_or_else(|| system(&SYSTEM_GROUPS), |text| numbers(text, 4)),
+        }
     }
 
     /// The number of a user.
@@ -74,15 +86,5 @@ impl Owners {
     /// The number of a group.
     pub fn gid(&self, name: &str) -> Option<u32> {
         self.groups.get(name).copied()
-    }
-
-    /// Adds a user that is not known yet.
-    pub(crate) fn add_user(&mut self, name: &str, uid: u32) {
-        self.users.entry(name.to_owned()).or_insert(uid);
-    }
-
-    /// Adds a group that is not known yet.
-    pub(crate) fn add_group(&mut self, name: &str, gid: u32) {
-        self.groups.entry(name.to_owned()).or_insert(gid);
     }
 }

@@ -1,13 +1,197 @@
 //! Installing packages into a proto.
+//!
+//! An image is changed as pkg(7) would change it: from what its packages deliver under its
+//! settings before, to what they deliver under its settings after. Everything is checked, and
+//! every payload fetched and checked, before the proto changes; a call that fails leaves it as it
+//! was.
 
-#[allow(dead_code, reason = "the installer follows")]
 pub(crate) mod accounts;
-#[allow(dead_code, reason = "the installer follows")]
+mod databases;
+mod delivery;
 mod drivers;
+mod fetch;
+mod files;
+mod metadata;
+mod settings;
+mod stage;
 
-use proto::{Metadata, ProtoPath};
+use std::collections::BTreeMap;
 
-use crate::{Action, Owners};
+use proto::{Metadata, Proto, ProtoPath};
+
+use delivery::Delivery;
+use fetch::Origins;
+use files::Files;
+pub use settings::{
+    approve_ca_certificate, change_facets, change_variants, create_image, optional_dependencies,
+    purge_history, set_properties, set_publisher,
+};
+use stage::Stage;
+
+use crate::image::ImageConfig;
+use crate::solve::{Depend, DependKind, Pattern};
+use crate::{
+    Action, ActionKind, Chosen, Error, Fmri, Image, Manifest, Origin, Owners, Timestamp, solve,
+};
+
+/// How packages are installed.
+#[derive(Debug, Clone, Copy)]
+pub struct InstallOptions {
+    /// The moment of the installation: the time of files that have none of their own, the date of
+    /// new accounts, and what the image notes as time of installation. It never comes from the
+    /// clock.
+    pub date: Timestamp,
+}
+
+/// What a change of an image did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Packages that were not there before.
+    pub installed: Vec<Fmri>,
+    /// Packages of another version than before: before, after.
+    pub updated: Vec<(Fmri, Fmri)>,
+    /// Packages that are gone.
+    pub removed: Vec<Fmri>,
+    /// Payloads that were fetched; each counts once.
+    pub payloads: usize,
+    /// Their bytes, uncompressed.
+    pub bytes: u64,
+    /// Packaged paths that `exclude-patterns` passed over.
+    pub excluded: Vec<ProtoPath>,
+}
+
+/// Installs the packages named by `patterns`, and all that they need, into an image: see
+/// [`solve`](crate::solve()) for the choice of versions.
+///
+/// The proto must have package metadata; [`create_image`] makes it.
+pub fn install(
+    proto: &mut Proto,
+    patterns: &[String],
+    origins: &[&dyn Origin],
+    options: &InstallOptions,
+) -> Result<Report, Error> {
+    let image = Image::read(proto)?;
+    let chosen = solve(&image, origins, patterns)?;
+    change(proto, &image, image.config.clone(), chosen, origins, options)
+}
+
+/// Takes the packages named by `patterns` out of an image. A package that another one needs is an
+/// error that names both.
+pub fn uninstall(
+    proto: &mut Proto,
+    patterns: &[String],
+    options: &InstallOptions,
+) -> Result<Report, Error> {
+    let image = Image::read(proto)?;
+    let mut gone: Vec<&str> = Vec::new();
+    for text in patterns {
+        let refuse = |problem: String| Error::Pattern { pattern: text.clone(), problem };
+        let pattern = Pattern::parse(text).map_err(refuse)?;
+        let stems = image.packages.iter().map(|package| package.fmri.stem.as_str());
+        let found = pattern.select(stems).map_err(|_| refuse("is not installed".to_owned()))?;
+        gone.extend(found);
+    }
+    let stays = |stem: &str| !gone.contains(&stem) && image.package(stem).is_some();
+    let mut chosen = Vec::new();
+    for package in image.packages.iter().filter(|package| stays(&package.fmri.stem)) {
+        for action in package.manifest.of_kind(ActionKind::Depend) {
+            if !image.allows(action) {
+                continue;
+            }
+            let depend = Depend::of(action)
+                .map_err(|problem| Error::damaged(&package.manifest.source, problem))?;
+            let needed = match depend.kind {
+                DependKind::Require | DependKind::RequireAny => true,
+                DependKind::Conditional => {
+                    depend.predicate.as_ref().is_some_and(|predicate| stays(&predicate.stem))
+                }
+                _ => false,
+            };
+            if needed && !depend.on.iter().any(|fmri| stays(&fmri.stem)) {
+                let missing = depend.on.iter().find(|fmri| gone.contains(&fmri.stem.as_str()));
+                if let Some(missing) = missing {
+                    return Err(Error::Pattern {
+                        pattern: missing.stem.clone(),
+                        problem: format!("cannot be removed: {} needs it", package.fmri.short()),
+                    });
+                }
+            }
+        }
+        chosen.push(Chosen {
+            fmri: package.fmri.clone(),
+            manifest: package.manifest.clone().into(),
+            origin: None,
+            manual: package.is_manual(),
+        });
+    }
+    change(proto, &image, image.config.clone(), chosen, &[], options)
+}
+
+/// Changes an image to other packages and settings.
+pub(crate) fn change(
+    proto: &mut Proto,
+    image: &Image,
+    mut config: ImageConfig,
+    chosen: Vec<Chosen>,
+    origins: &[&dyn Origin],
+    options: &InstallOptions,
+) -> Result<Report, Error> {
+    let before: Vec<(&Fmri, &Manifest)> =
+        image.packages.iter().map(|package| (&package.fmri, &package.manifest)).collect();
+    let after: Vec<(&Fmri, &Manifest)> =
+        chosen.iter().map(|package| (&package.fmri, package.manifest.as_ref())).collect();
+    let old = Delivery::of(&image.config, &before)?;
+    let new = Delivery::of(&config, &after)?;
+    new.check()?;
+    let origins = Origins {
+        all: origins,
+        chosen: chosen
+            .iter()
+            .filter_map(|package| Some((package.fmri.stem.clone(), package.origin?)))
+            .collect(),
+    };
+
+    let mut stage = Stage::new(proto, options.date);
+    let licenses = databases::missing_licenses(&old, &new);
+    let (fetched, fresh) = Files::change(&mut stage, &old, &new, &origins, &licenses)?;
+    databases::change_accounts(&mut stage, &old, &new)?;
+    let owners = {
+        let passwd = stage.text("etc/passwd")?;
+        let group = stage.text("etc/group")?;
+        Owners::from_texts(passwd.as_deref(), group.as_deref())
+    };
+    files::own(&mut stage, &new, &fresh, &owners)?;
+    databases::change_drivers(&mut stage, &old, &new)?;
+    let manifests: BTreeMap<&str, &Manifest> =
+        after.iter().map(|(fmri, manifest)| (fmri.stem.as_str(), *manifest)).collect();
+    databases::change_legacy(&mut stage, &config, &manifests, &old, &new)?;
+    config.mediators = new.mediators.settings(&config);
+    metadata::write_packages(&mut stage, image, &chosen, &origins)?;
+    databases::change_licenses(&mut stage, &old, &new, &licenses, &fetched)?;
+    metadata::write_config(&mut stage, &config)?;
+    stage.manifest.check()?;
+
+    let (payloads, bytes) = fetched.size();
+    let mut report =
+        Report { payloads, bytes, excluded: new.excluded.clone(), ..Report::default() };
+    for package in &chosen {
+        match image.package(&package.fmri.stem).map(|there| &there.fmri) {
+            None => report.installed.push(package.fmri.clone()),
+            Some(there) if *there != package.fmri => {
+                report.updated.push((there.clone(), package.fmri.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    for package in &image.packages {
+        if !chosen.iter().any(|there| there.fmri.stem == package.fmri.stem) {
+            report.removed.push(package.fmri.clone());
+        }
+    }
+    let manifest = stage.manifest;
+    proto.manifest = manifest;
+    Ok(report)
+}
 
 /// The path a hard link names: from the root if it is absolute, else from the directory that the
 /// link is in, worked out as text.

@@ -1,0 +1,114 @@
+//! Payloads: fetched in parallel, checked, and put into the proto's store.
+
+use std::collections::BTreeMap;
+
+use proto::{FileContent, Store};
+use rayon::prelude::*;
+
+use super::delivery::Delivered;
+use crate::{Error, Origin};
+
+/// What was fetched, by publisher and payload.
+#[derive(Debug, Default)]
+pub(crate) struct Fetched(BTreeMap<(String, String), FileContent>);
+
+impl Fetched {
+    /// Fetches what the actions deliver. Each payload is fetched once, whoever delivers it;
+    /// nothing that fails its checks gets into the store.
+    pub(crate) fn fetch(
+        wanted: &[Delivered<'_>],
+        origins: &Origins<'_>,
+        store: &Store,
+    ) -> Result<Self, Error> {
+        let mut unique: BTreeMap<(String, String), Delivered<'_>> = BTreeMap::new();
+        for delivered in wanted {
+            let sha1 = delivered.action.payload.as_deref().unwrap_or_default();
+            if !crate::payload::is_hash(sha1) {
+                return Err(delivered.refuse(format!("payload `{sha1}` is not a SHA-1 digest")));
+            }
+            if !delivered.action.attributes.contains("pkg.size") {
+                return Err(delivered.refuse("has no `pkg.size`"));
+            }
+            unique.entry(key(*delivered)).or_insert(*delivered);
+        }
+        let unique: Vec<_> = unique.into_iter().collect();
+        let results: Vec<Result<FileContent, Error>> =
+            unique.par_iter().map(|(_, delivered)| origins.fetch(*delivered, store)).collect();
+        let mut fetched = BTreeMap::new();
+        // The first error in order, whichever thread was first.
+        for ((key, _), result) in unique.into_iter().zip(results) {
+            fetched.insert(key, result?);
+        }
+        Ok(Self(fetched))
+    }
+
+    /// What an action delivers.
+    pub(crate) fn get(&self, delivered: Delivered<'_>) -> Result<FileContent, Error> {
+        self.0
+            .get(&key(delivered))
+            .cloned()
+            .ok_or_else(|| delivered.refuse("its payload was not fetched"))
+    }
+
+    /// How many payloads there are, and their bytes.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        (self.0.len(), self.0.values().map(|content| content.size).sum())
+    }
+}
+
+fn key(delivered: Delivered<'_>) -> (String, String) {
+    (
+        delivered.fmri.publisher.clone().unwrap_or_default(),
+        delivered.action.payload.clone().unwrap_or_default(),
+    )
+}
+
+/// Where payloads and manifests may come from.
+pub(crate) struct Origins<'a> {
+    pub(crate) all: &'a [&'a dyn Origin],
+    /// The origin that a package was chosen from, by stem.
+    pub(crate) chosen: BTreeMap<String, usize>,
+}
+
+impl Origins<'_> {
+    /// The origins in the order in which they are asked for something of a package.
+    fn in_order(&self, stem: &str) -> impl Iterator<Item = &dyn Origin> {
+        let first = self.chosen.get(stem).copied();
+        let rest = (0..self.all.len()).filter(move |at| Some(*at) != first);
+        first.into_iter().chain(rest).map(|at| self.all[at])
+    }
+
+    fn fetch(&self, delivered: Delivered<'_>, store: &Store) -> Result<FileContent, Error> {
+        let publisher = delivered.fmri.publisher.as_deref().unwrap_or_default();
+        let sha1 = delivered.action.payload.as_deref().unwrap_or_default();
+        let mut problem = "no origin was given that could have its payload".to_owned();
+        for origin in self.in_order(&delivered.fmri.stem) {
+            let at = origin.location().display();
+            match origin.payload(publisher, delivered.action) {
+                Ok(reader) => match store.add(reader) {
+                    Ok(content) => return Ok(content),
+                    Err(error) => {
+                        return Err(delivered.refuse(format!("payload {sha1} of {at}: {error}")));
+                    }
+                },
+                Err(error) => problem = error.to_string(),
+            }
+        }
+        Err(delivered.refuse(problem))
+    }
+
+    /// The manifest of a package, byte for byte.
+    pub(crate) fn manifest_text(&self, fmri: &crate::Fmri) -> Result<String, Error> {
+        let mut failure = None;
+        for origin in self.in_order(&fmri.stem) {
+            match origin.manifest_text(fmri) {
+                Ok(text) => return Ok(text),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.unwrap_or_else(|| Error::NoPackage {
+            path: "the origins".into(),
+            fmri: Box::new(fmri.clone()),
+        }))
+    }
+}
