@@ -80,10 +80,8 @@ impl<'a> Delivery<'a> {
         };
         for delivered in taken {
             match delivered.action.kind {
-                kind if kind.is_path() => {
-                    if delivery.mediators.allow(delivered.action) {
-                        delivery.add_path(delivered, &excluded)?;
-                    }
+                kind if kind.is_path() && delivery.mediators.allow(delivered.action) => {
+                    delivery.add_path(delivered, &excluded)?;
                 }
                 ActionKind::Driver if !global => {}
                 kind @ (ActionKind::User
