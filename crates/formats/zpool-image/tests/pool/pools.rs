@@ -64,7 +64,7 @@ fn random_pools_are_sound() {
         zdb_accepts(&image, &case);
         let last = &named[named.len() - 1];
         zdb_finds(&image, &format!("rpool/{}", last.0), &last.1.manifest);
-        grub_reads(&image, &named[1].0, &trees[1]);
+        grub_reads(&image, named[1].0, &trees[1]);
     }
 }
 
