@@ -95,7 +95,9 @@ impl<'a> Plan<'a> {
             Content::Text(text) => (text.len() as u64, EntryType::Regular),
             Content::Payload { size, .. } => (*size, EntryType::Regular),
         };
-        let header = headers(&name, kind, size, self.mtime);
+        // Directories end in a slash in the tar file, not in the index.
+        let slash = if matches!(content, Content::Directory) { "/" } else { "" };
+        let header = headers(&format!("{name}{slash}"), kind, size, self.mtime);
         self.members.push(Planned { name, header, size, content });
     }
 

@@ -170,6 +170,23 @@ pub(crate) fn parse_action(text: &str) -> Result<Action, GrammarError> {
     Ok(action)
 }
 
+/// Reads `KEY=VALUE ...`, in order.
+pub(crate) fn key_values(text: &str) -> Result<Vec<(String, String)>, GrammarError> {
+    let mut cursor = Cursor { text, offset: 0 };
+    let mut pairs = Vec::new();
+    cursor.skip_blanks();
+    while cursor.peek().is_some() {
+        let key = cursor.take_while(|c| c != '=' && c != '"' && c != '\'' && !is_blank(c));
+        if key.is_empty() || cursor.peek() != Some('=') {
+            return cursor.fail(format!("expected KEY=VALUE, not {:?}", cursor.rest()));
+        }
+        cursor.offset += 1;
+        pairs.push((key.to_owned(), cursor.value(key)?));
+        cursor.skip_blanks();
+    }
+    Ok(pairs)
+}
+
 /// The shorthand of `set`, and paths without a leading `/`.
 fn finish(action: &mut Action, offset: usize) -> Result<(), GrammarError> {
     if action.kind == ActionKind::Set && action.attributes.len() == 1 {

@@ -4,6 +4,13 @@
 //! named by an [`Fmri`] with a [`Version`]. Which of its actions an image takes follows from the
 //! image's [`Variants`] and [`Facets`].
 //!
+//! Packages come from an [`Origin`]: a file [`Repository`] (version 4) or a [`PackageArchive`]
+//! (`.p5p`); [`open_origin`] opens whichever is there. Both are written here as well: [`publish()`]
+//! turns manifests in source form ([`Mogrify`]: macros, includes, transforms) and files into
+//! packages of a repository, [`PackageArchive::write`] and [`Repository::copy_packages`] copy
+//! packages from any origin. Payloads are checked against their manifests whenever they are read.
+//! Nothing that is written depends on the clock, on directory order or on the number of threads.
+//!
 //! ```
 //! use ips::{Action, Fmri, Manifest};
 //!
@@ -28,15 +35,18 @@ mod fmri;
 mod grammar;
 mod image;
 mod import;
-mod ini;
 mod install;
 mod json;
 mod manifest;
+mod mogrify;
 mod origin;
 mod payload;
+mod publish;
 mod repository;
 mod solve;
 mod timestamp;
+mod transform;
+mod validate;
 mod variants;
 mod version;
 
@@ -58,8 +68,10 @@ pub use install::{
     install, optional_dependencies, purge_history, set_properties, set_publisher, uninstall,
 };
 pub use manifest::{Line, Manifest};
+pub use mogrify::{Located, Mogrified, Mogrify};
 pub use origin::{Origin, StoredPayload, newest, open_origin};
 pub use payload::{Payload, PayloadReader};
+pub use publish::{Publication, publish};
 pub use repository::Repository;
 pub use solve::{Chosen, solve};
 pub use timestamp::{Timestamp, TimestampError};

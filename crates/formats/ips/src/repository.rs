@@ -16,9 +16,10 @@ use sha1::{Digest as _, Sha1};
 
 use crate::atomic::{beside, create_directory, persist, write_atomically};
 use crate::catalog::CatalogBuilder;
+use crate::image::ini::Ini;
 use crate::origin::{Origin, StoredPayload};
 use crate::payload::is_hash;
-use crate::{Catalog, Error, Fmri, Manifest, Payload, Timestamp, ini, unquote};
+use crate::{Catalog, Error, Fmri, Manifest, Payload, Timestamp, unquote};
 
 /// A file repository.
 #[derive(Debug)]
@@ -48,9 +49,14 @@ impl Repository {
             }
             read => read.map_err(Error::io("read", &configuration))?,
         };
-        let sections = ini::parse(&configuration, &text)?;
-        let get = |section: &str, key: &str| sections.get(section).and_then(|s| s.get(key));
-        match get("repository", "version").map(String::as_str) {
+        let settings = Ini::parse(&text).map_err(|(line, problem)| Error::Manifest {
+            path: configuration.clone(),
+            line,
+            column: 1,
+            problem,
+        })?;
+        let get = |section: &str, key: &str| settings.get(section).and_then(|s| s.get(key));
+        match get("repository", "version") {
             Some("4") => {}
             other => {
                 let found = other.map_or_else(|| "none".to_owned(), |v| format!("{v:?}"));
@@ -60,7 +66,7 @@ impl Repository {
         }
         let mut repository = Self {
             path: path.to_owned(),
-            prefix: get("publisher", "prefix").filter(|p| !p.is_empty()).cloned(),
+            prefix: get("publisher", "prefix").filter(|p| !p.is_empty()).map(str::to_owned),
             publishers: Vec::new(),
             packages: Vec::new(),
             hashes: BTreeMap::new(),
@@ -221,25 +227,33 @@ impl Repository {
         persist(new, &path)
     }
 
-    /// Adds a manifest whose payloads are stored. It is listed after
-    /// [`Repository::write_catalogs`]. A different manifest of the same name is an error.
-    pub fn add_manifest(&mut self, fmri: &Fmri, text: &str) -> Result<(), Error> {
+    /// Whether a manifest can be added: nothing else is published under its name. True when the
+    /// very same is there.
+    pub(crate) fn check_manifest(&self, fmri: &Fmri, text: &str) -> Result<bool, Error> {
         let path = self.manifest_path(fmri)?;
         match fs::read(&path) {
-            Ok(there) if there == text.as_bytes() => {}
+            Ok(there) if there == text.as_bytes() => Ok(true),
             Ok(_) => {
                 let problem = format!(
                     "{fmri} is already published with other contents; publish with another \
                      version or timestamp"
                 );
-                return Err(Error::damaged(path, problem));
+                Err(Error::damaged(path, problem))
             }
-            Err(_) => {
-                if let Some(parent) = path.parent() {
-                    create_directory(parent)?;
-                }
-                write_atomically(&path, text.as_bytes())?;
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("read", path)(error)),
+        }
+    }
+
+    /// Adds a manifest whose payloads are stored. It is listed after
+    /// [`Repository::write_catalogs`]. A different manifest of the same name is an error.
+    pub(crate) fn add_manifest(&mut self, fmri: &Fmri, text: &str) -> Result<(), Error> {
+        if !self.check_manifest(fmri, text)? {
+            let path = self.manifest_path(fmri)?;
+            if let Some(parent) = path.parent() {
+                create_directory(parent)?;
             }
+            write_atomically(&path, text.as_bytes())?;
         }
         let publisher = fmri.publisher.clone().unwrap_or_default();
         if let Err(place) = self.publishers.binary_search(&publisher) {

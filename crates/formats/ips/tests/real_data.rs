@@ -1,6 +1,8 @@
 //! Against what the real pkg(7) wrote. `RELENG_DATA` names a directory with the unpacked sample
 //! (`img.repo`, `img.p5p`, `img.truth`, `img`); run with `--ignored`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -120,4 +122,58 @@ fn manifests_of_the_image() {
         }
     }
     assert!(count > 20);
+}
+
+/// Every manifest in `RELENG_P5M` (source form) survives our transforms, and what comes out is
+/// canonical.
+#[test]
+#[ignore = "needs RELENG_P5M"]
+fn manifests_in_source_form() {
+    let root = PathBuf::from(std::env::var_os("RELENG_P5M").expect("RELENG_P5M is not set"));
+    let mut mogrify = ips::Mogrify::default();
+    for line in fs::read_to_string(root.join("macros.txt")).unwrap().lines() {
+        if let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
+            mogrify.macros.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    let generated = tempfile::tempdir().unwrap();
+    for name in ["current", "renamed", "obsolete"] {
+        fs::write(generated.path().join(format!("packages.redist.{name}")), "").unwrap();
+    }
+    mogrify.include_directories =
+        vec![root.join("transforms"), root.join("includes"), generated.path().to_owned()];
+    let transforms = [
+        "common_actions",
+        "publish",
+        "restart_fmri",
+        "facets",
+        "defaults",
+        "strip_versions",
+        "strip_dependinfo",
+        "synthetic",
+        "extract_metadata",
+    ];
+    let mut manifests: Vec<PathBuf> =
+        fs::read_dir(root.join("manifests")).unwrap().map(|e| e.unwrap().path()).collect();
+    manifests.extend([root.join("osnet-incorporation.p5m"), root.join("osnet-redist.p5m")]);
+    manifests.sort();
+    let (mut count, mut aborted) = (0, 0);
+    for path in &manifests {
+        for transforms in [&transforms[..0], &transforms[..]] {
+            let mut files = vec![path.clone()];
+            files.extend(transforms.iter().map(|t| root.join("transforms").join(t)));
+            let result = mogrify.run(&files).unwrap_or_else(|error| panic!("{error}"));
+            let Some(manifest) = result.manifest(path) else {
+                aborted += 1;
+                continue;
+            };
+            let text = manifest.to_string();
+            let again = Manifest::parse(path, &text).unwrap();
+            assert_eq!(again, manifest, "{path:?}");
+            assert_eq!(again.to_string(), text);
+            count += 1;
+        }
+    }
+    println!("{count} manifests, {aborted} aborted");
+    assert!(count > 400);
 }
