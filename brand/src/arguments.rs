@@ -5,10 +5,10 @@
 //! never arrives because a shell has split the line.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::Error;
 use crate::state::{Command, State};
-use crate::{Error, names};
 
 /// What `brand --help` prints.
 pub const USAGE: &str = "\
@@ -114,8 +114,7 @@ fn no_more(subcommand: &str, mut rest: impl Iterator<Item = OsString>) -> Result
 ///
 /// # Errors
 ///
-/// [`Error::Usage`] with what is wrong, or [`Error::UnsafeName`] and [`Error::BadName`] for
-/// names that no hook should act on.
+/// [`Error::Usage`] with what is wrong. Names are for the hooks to judge.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Error> {
     let mut rest = arguments.into_iter();
     let mut name = None;
@@ -192,10 +191,6 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         }
         unknown => return Err(usage(format!("unknown subcommand {unknown:?}"))),
     };
-    if let Action::Hook(zone, Hook::Install { .. } | Hook::Uninstall) = &action {
-        names::check_zone_name(&zone.name)?;
-        names::check_zonepath(&zone.zonepath)?;
-    }
     Ok(Invocation { system_root, action })
 }
 
@@ -205,7 +200,6 @@ fn layers(rest: impl Iterator<Item = OsString>) -> Result<Vec<PathBuf>, Error> {
         if layers.is_empty() && word.as_encoded_bytes().starts_with(b"-") {
             return Err(usage(format!("install does not know the option {word:?}")));
         }
-        names::check_layer(Path::new(&word))?;
         layers.push(PathBuf::from(word));
     }
     Ok(layers)
@@ -312,17 +306,5 @@ mod tests {
                 other => panic!("{line:?}: {other:?}"),
             }
         }
-    }
-
-    #[test]
-    fn unsafe_names_are_refused_before_anything_is_done() {
-        for line in [
-            "-z ntp -R /zone/$x install",
-            "-z n;tp -R /zone/ntp install",
-            "-z ntp -R zone uninstall",
-        ] {
-            assert!(run(line).is_err_and(|e| e.exit().code() == 255), "{line}");
-        }
-        assert!(run("-z ntp -R /zone/ntp install /opt/a&b").is_err_and(|e| e.exit().code() == 255));
     }
 }

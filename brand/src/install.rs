@@ -44,6 +44,9 @@ pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<(),
     names::check_zonepath(what.zonepath)?;
     let zonepath = Directory::open(what.zonepath)?;
     check_absent(&zonepath)?;
+    for layer in what.layers {
+        names::check_layer(layer)?;
+    }
 
     // everything that can be found wrong is, before the long part
     let settings = Defaults::read(what.system_root)?;
@@ -51,7 +54,6 @@ pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<(),
     let global_only = read_global_only(&baseline.global_only)?;
     check_type(&baseline.archive, ArchiveType::Baseline)?;
     for layer in what.layers {
-        names::check_layer(layer)?;
         check_type(layer, ArchiveType::Layer)?;
     }
     let plan = Plan::make(what.system_root)?;

@@ -272,6 +272,45 @@ mod tests {
     }
 
     #[test]
+    fn no_path_of_this_machine_gets_into_the_programs() -> Result<(), Box<dyn std::error::Error>> {
+        let home = tempfile::tempdir()?;
+        for registry in ["mirror-0123", "index.crates.io-4567"] {
+            std::fs::create_dir_all(home.path().join("registry/src").join(registry))?;
+        }
+        let line = build(&Build {
+            workspace: Path::new("/w s"),
+            cargo_home: home.path(),
+            target_directory: Path::new("/w s/target/brand"),
+            target: ILLUMOS,
+        })?;
+        let home = home.path().display();
+        let flags: Vec<_> = line
+            .environment
+            .iter()
+            .filter(|(name, _)| *name == "CARGO_ENCODED_RUSTFLAGS")
+            .filter_map(|(_, value)| value.as_ref()?.to_str())
+            .flat_map(|flags| flags.split('\u{1f}'))
+            .map(|flag| flag.replace(&home.to_string(), "HOME"))
+            .collect();
+        assert_eq!(
+            flags,
+            [
+                "--remap-path-prefix=/w s=/releng",
+                "--remap-path-prefix=/w s/target/brand=/target",
+                "--remap-path-prefix=HOME=/cargo",
+                "--remap-path-prefix=HOME/registry/src/index.crates.io-4567=/cargo/registry",
+                "--remap-path-prefix=HOME/registry/src/mirror-0123=/cargo/registry",
+            ]
+        );
+        assert_eq!(
+            line.programs.hook,
+            Path::new("/w s/target/brand/x86_64-unknown-illumos/release/brand")
+        );
+        assert!(line.environment.contains(&("RUSTFLAGS", None)));
+        Ok(())
+    }
+
+    #[test]
     fn a_build_for_illumos_says_nothing() {
         assert_eq!(Built::for_target(ILLUMOS), Built::ForIllumos);
         assert_eq!(macros("1", &Built::ForIllumos)["HOST_NOTICE"], "");
