@@ -149,3 +149,47 @@ impl<'a> Reader<'a> {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Reads the first record of a file of three, changes the file, and reads on.
+    fn after(change: impl Fn(&File)) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let contents = Contents {
+            store: proto::Store::create(directory.path().join("store")).unwrap(),
+            tree: Some(directory.path().to_owned()),
+        };
+        fs::write(directory.path().join("file"), [7; 3000]).unwrap();
+        let (path, content) =
+            (ProtoPath::new("file").unwrap(), FileContent { size: 3000, digest: None });
+        let files = vec![(&path, &content)].into_iter();
+        let mut reader = Reader { contents: Some(&contents), files, record_size: 1024, open: None };
+        assert_eq!(reader.record().unwrap().unwrap().len(), 1024);
+        let file = File::options().write(true).open(directory.path().join("file")).unwrap();
+        change(&file);
+        let rest: Result<Vec<_>, _> = std::iter::from_fn(|| reader.record().transpose()).collect();
+        rest.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read() {
+        let shorter = after(|file| file.set_len(2000).unwrap());
+        assert!(shorter.starts_with("file: changed while it was read"), "{shorter}");
+        assert!(shorter.contains("shorter than the 3000 bytes"), "{shorter}");
+        let longer = after(|file| file.set_len(3001).unwrap());
+        assert!(longer.contains("longer than the 3000 bytes"), "{longer}");
+    }
+
+    #[test]
+    fn blocks_are_no_larger_than_needed() {
+        let shape = |size| (block_size(size, 131_072), block_count(size, 131_072));
+        assert_eq!(shape(0), (512, 0));
+        assert_eq!(shape(1), (512, 1));
+        assert_eq!(shape(131_071), (131_072, 1));
+        assert_eq!(shape(131_073), (131_072, 2));
+    }
+}

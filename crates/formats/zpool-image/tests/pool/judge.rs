@@ -157,3 +157,12 @@ pub(crate) fn grub_reads(image: &Path, dataset: &str, tree: &Tree) {
     }
     fs::remove_dir_all(copy).unwrap();
 }
+
+/// Reads some bytes of a file through GRUB; nothing else is read before them.
+pub(crate) fn grub_reads_at(image: &Path, path: &str, place: u64, length: usize) -> Option<String> {
+    let mut grub = verifiers::require("grub-fstest")?;
+    grub.arg(image).args(["--skip", &place.to_string(), "--length", &length.to_string()]);
+    let (success, out, err) = run(grub.args(["cat", &format!("(loop0)/{path}")]));
+    assert!(success, "{path}: {err}");
+    Some(String::from_utf8_lossy(&out).into_owned())
+}

@@ -1,11 +1,14 @@
 //! Pools that independent programs accept and read.
 
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use proto::{Entry, FileContent, Kind};
 use zpool_image::{Compression, Dataset, PoolOptions, Size, plan, write, write_trees};
 
-use crate::generate::{Random, Tree, everything, random};
-use crate::judge::{grub_reads, zdb_accepts, zdb_finds};
+use crate::generate::{Random, Tree, at, everything, random};
+use crate::judge::{grub_reads, grub_reads_at, zdb_accepts, zdb_finds};
 
 #[test]
 fn every_kind_of_entry_is_there_and_right() {
@@ -35,11 +38,11 @@ fn compressed_records_are_read_back() {
     grub_reads(&image, "ROOT/ramdisk", &tree);
 }
 
-/// Random trees in random datasets; two fixed pools and one that is new each time.
+/// Random trees in random datasets; one fixed pool and one that is new each time.
 #[test]
 fn random_pools_are_sound() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    for seed in [1, 2, now] {
+    for seed in [1, now] {
         println!("seed {seed}");
         let mut source = Random(seed);
         let mut options = PoolOptions::ramdisk();
@@ -69,6 +72,30 @@ fn random_pools_are_sound() {
 }
 
 #[test]
+fn a_file_over_4_gib_keeps_its_holes() {
+    let mut tree = Tree::new();
+    let root = tree.directory.path().join("root");
+    fs::create_dir(&root).unwrap();
+    let file = File::create(root.join("large")).unwrap();
+    let size = (5 << 30) + 17;
+    file.set_len(size).unwrap();
+    file.write_all_at(b"in the middle", (4 << 30) - 5).unwrap();
+    file.write_all_at(b"the very end", size - 12).unwrap();
+    tree.proto.contents.tree = Some(root);
+    let content = FileContent { size, digest: None };
+    tree.add("large", Entry::new(Kind::File(content), at(0o644, 1)));
+    let image = tree.image();
+    let report = write(&tree.proto, &PoolOptions::ramdisk(), &image).unwrap();
+    assert!(report.allocated < 4 << 20, "{report:?}");
+    zdb_accepts(&image, "a large file");
+    zdb_finds(&image, "rpool/ROOT/ramdisk", &tree.proto.manifest);
+    for (place, text) in [((4 << 30) - 5, "in the middle"), (size - 12, "the very end")] {
+        let read = grub_reads_at(&image, "ROOT/ramdisk/@/large", place, text.len());
+        assert!(read.is_none_or(|read| read == text), "{text}");
+    }
+}
+
+#[test]
 fn the_plan_is_what_is_written() {
     let tree = random(&mut Random(3));
     let mut options = PoolOptions::ramdisk();
@@ -79,7 +106,7 @@ fn the_plan_is_what_is_written() {
         assert_eq!(planned, write(&tree.proto, &options, &tree.image()).unwrap());
         let Size::Auto { headroom } = size else { unreachable!() };
         assert!(planned.available >= headroom);
-        std::fs::remove_file(tree.image()).unwrap();
+        fs::remove_file(tree.image()).unwrap();
     }
 }
 
