@@ -237,6 +237,19 @@ impl Directory {
             .map_err(Error::io("set owner, mode or time of", &self.path))
     }
 
+    /// Works in this directory and gives it back its modification time, so that a correction does
+    /// not show.
+    pub(crate) fn keeping_time<T>(
+        &self,
+        work: impl FnOnce(&Directory) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mtime = Metadata::of(&self.own_stat()?).mtime;
+        let result = work(self)?;
+        rustix::fs::futimens(&self.handle, &modified(mtime))
+            .map_err(Error::io("set time of", &self.path))?;
+        Ok(result)
+    }
+
     pub(crate) fn remove_file(&self, name: &OsStr) -> Result<(), Error> {
         rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())
             .map_err(Error::io("remove", self.join(name)))

@@ -144,7 +144,9 @@ impl Steps<'_> {
     /// The baseline brings the zone's own manifests.
     fn prune_manifests(&self) -> Result<(), Error> {
         match self.find(Path::new("lib/svc"))? {
-            Some(directory) => remove(&directory, OsStr::new("manifest")),
+            Some(directory) => {
+                directory.keeping_time(|directory| remove(directory, OsStr::new("manifest")))
+            }
             None => Ok(()),
         }
     }
@@ -153,7 +155,7 @@ impl Steps<'_> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
         let Some(directory) = self.find(parent)? else { return Ok(()) };
         match directory.stat(name)? {
-            Some(_) => directory.remove_file(name),
+            Some(_) => directory.keeping_time(|directory| directory.remove_file(name)),
             None => Ok(()),
         }
     }
@@ -208,14 +210,15 @@ impl Steps<'_> {
         if file_type(&stat) != FileType::RegularFile {
             return Err(Error::Special { path: source.join(name) });
         }
-        let target = self.stage.root.descend(place)?;
-        if target.stat(name)?.is_some() {
-            target.remove_file(name)?;
-        }
-        let mut to = target.make_file(name)?;
-        std::io::copy(&mut &from, &mut to).map_err(Error::io("copy to", target.join(name)))?;
-        Metadata::of(&stat)
-            .apply(&to, self.ownership)
-            .map_err(Error::io("set owner, mode or time of", target.join(name)))
+        self.stage.root.descend(place)?.keeping_time(|target| {
+            if target.stat(name)?.is_some() {
+                target.remove_file(name)?;
+            }
+            let mut to = target.make_file(name)?;
+            std::io::copy(&mut &from, &mut to).map_err(Error::io("copy to", target.join(name)))?;
+            Metadata::of(&stat)
+                .apply(&to, self.ownership)
+                .map_err(Error::io("set owner, mode or time of", target.join(name)))
+        })
     }
 }

@@ -1,11 +1,16 @@
 //! The only door to standard output and standard error.
-#![expect(clippy::print_stderr, reason = "this is the door")]
+//!
+//! A reader that has gone away is no error of ours: failures to print are left aside.
 
 use std::io::Write as _;
 
-/// Writes data to standard output. A reader that has gone away is no error of ours.
+/// Writes data to standard output.
 pub(crate) fn data(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn message(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Prints a line of progress in the form that installations of zones have.
@@ -21,20 +26,20 @@ pub(crate) fn error(error: &dyn std::error::Error) {
         text.push_str(&format!(": {next}"));
         cause = next.source();
     }
-    eprintln!("{text}");
+    message(&format!("{text}\n"));
 }
 
 /// Prints a problem and its fix.
 pub(crate) fn finding(what: &str, fix: &str) {
-    eprintln!("ERROR: omicron: {what}\nERROR: omicron:   change: {fix}");
+    message(&format!("ERROR: omicron: {what}\nERROR: omicron:   change: {fix}\n"));
 }
 
 /// Prints a line for somebody who looks for a problem in the brand itself.
 pub(crate) fn debug(line: &str) {
-    eprintln!("DEBUG: omicron: {line}");
+    message(&format!("DEBUG: omicron: {line}\n"));
 }
 
 /// Prints how the program is called.
 pub(crate) fn usage(text: &str) {
-    eprint!("{text}");
+    message(text);
 }
