@@ -1,0 +1,5 @@
+# What service methods share.
+
+SMF_EXIT_OK=0
+SMF_EXIT_ERR_FATAL=95
+SMF_EXIT_ERR_CONFIG=96

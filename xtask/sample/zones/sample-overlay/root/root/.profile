@@ -1,0 +1,3 @@
+# For root in every zone.
+export PATH=/usr/bin:/usr/sbin:/sbin
+export PS1="$(zonename)# "
