@@ -153,6 +153,27 @@ impl Header {
         Ok(header)
     }
 
+    /// Checks the header against the length of the file it stands in.
+    pub fn check_length(&self, length: u64) -> Result<(), String> {
+        let stored = length.saturating_sub(HEADER_SIZE as u64);
+        if stored == self.data_size {
+            return Ok(());
+        }
+        let how = if stored < self.data_size { "cut short" } else { "too long" };
+        let stated = self.data_size;
+        Err(format!("it is {how}: {stored} bytes follow the header, which says {stated}"))
+    }
+
+    /// Reads the data after the header to their end and checks their digest. `path` is what errors
+    /// call the image.
+    pub fn verify(&self, data: impl Read, path: &Path) -> Result<(), Error> {
+        let found = copy_image(self, data, path, &mut io::sink(), path)?;
+        if found != self.sha256 {
+            return Err(Error::Digest { path: path.to_owned(), stated: self.sha256, found });
+        }
+        Ok(())
+    }
+
     /// The rules that writers and readers share.
     fn check(&self) -> Result<(), String> {
         let Self { data_size, image_size, target_size, .. } = *self;
@@ -261,10 +282,7 @@ pub fn read_header(path: &Path) -> Result<Header, Error> {
 /// Reads a phase-2 image to its end and checks its digest.
 pub fn verify(path: &Path) -> Result<Header, Error> {
     let (header, file) = open(path)?;
-    let found = copy_image(&header, file, path, &mut io::sink(), path)?;
-    if found != header.sha256 {
-        return Err(Error::Digest { path: path.to_owned(), stated: header.sha256, found });
-    }
+    header.verify(file, path)?;
     Ok(header)
 }
 
@@ -289,31 +307,24 @@ fn open(path: &Path) -> Result<(Header, File), Error> {
     let mut block = [0; HEADER_SIZE];
     file.read_exact(&mut block).map_err(Error::io("read", path))?;
     let header = Header::decode(&block).map_err(bad)?;
-    let stored = length - HEADER_SIZE as u64;
-    if stored != header.data_size {
-        let how = if stored < header.data_size { "cut short" } else { "too long" };
-        return Err(bad(format!(
-            "it is {how}: {stored} bytes follow the header, which says {}",
-            header.data_size
-        )));
-    }
+    header.check_length(length).map_err(bad)?;
     Ok((header, file))
 }
 
 /// Copies the pool image out of the data; gives its digest.
 fn copy_image(
     header: &Header,
-    file: File,
+    data: impl Read,
     path: &Path,
     output: &mut impl Write,
     output_path: &Path,
 ) -> Result<Digest, Error> {
     if !header.compressed {
-        let mut data = file.take(header.data_size);
+        let mut data = data.take(header.data_size);
         return copy(&mut data, output, path, output_path).map(|(_, digest)| digest);
     }
     // One byte more than there should be shows a stream that is too long without reading it all.
-    let mut image = ZlibReader::new(file).take(header.image_size + 1);
+    let mut image = ZlibReader::new(data).take(header.image_size + 1);
     let (size, digest) = copy(&mut image, output, path, output_path)?;
     if size != header.image_size {
         let problem = format!(
