@@ -60,5 +60,5 @@ pub use options::{Expect, Limits, Options, SetOwners};
 pub use output::{OutputFile, Written};
 pub use reader::{open, open_stream, read_metadata};
 pub use tar_reader::TarReader;
-pub use unpack::{Unpacked, unpack};
+pub use unpack::{Unpacked, check, check_stream, unpack};
 pub use writer::Writer;

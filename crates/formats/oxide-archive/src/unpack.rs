@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use sha2::Digest as _;
 
 use crate::destination::{Destination, kind_of, open_directory, word};
-use crate::walk::{Place, Sink, open_pinned, walk};
+use crate::walk::{Nowhere, Place, Sink, open_pinned, walk};
 use crate::{Error, Metadata, Options, SetOwners, TarReader, open_stream};
 
 /// What was unpacked.
@@ -68,6 +68,22 @@ pub fn unpack(
     let mut unpacked = walk(open_stream(file, archive)?, options, &mut disk)?;
     unpacked.owners_set = set_owners;
     Ok(unpacked)
+}
+
+/// Checks an archive as [`unpack`] would and writes nothing. That parents are there is left to the
+/// destination.
+pub fn check(archive: impl AsRef<Path>, options: &Options) -> Result<Unpacked, Error> {
+    let archive = archive.as_ref();
+    check_stream(open_pinned(archive, options.pinned)?, archive, options)
+}
+
+/// The same for any stream; `path` is what errors call it.
+pub fn check_stream(
+    input: impl Read + Send,
+    path: impl AsRef<Path>,
+    options: &Options,
+) -> Result<Unpacked, Error> {
+    walk(open_stream(input, path)?, options, &mut Nowhere)
 }
 
 fn path_bytes(path: &Path) -> &[u8] {

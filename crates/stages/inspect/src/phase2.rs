@@ -1,0 +1,51 @@
+//! Phase-2 images.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use boot_image::phase2::{HEADER_SIZE, Header};
+
+use crate::Damage;
+use crate::damage::IntoDamage;
+use crate::inspection::{Inspection, printable};
+
+pub(crate) fn look(inspection: &mut Inspection, mut file: File) -> io::Result<()> {
+    let mut block = [0; HEADER_SIZE];
+    let header = match file.read_exact(&mut block) {
+        Ok(()) => Header::decode(&block),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(format!("the header is cut short: {HEADER_SIZE} bytes are needed"))
+        }
+        Err(error) => return Err(error),
+    };
+    let header = match header {
+        Ok(header) => header,
+        Err(problem) => {
+            inspection.damage.push(Damage::new(problem).inside("header"));
+            return Ok(());
+        }
+    };
+    for (name, value) in facts(&header) {
+        inspection.fact(name, value);
+    }
+    if let Err(problem) = header.check_length(inspection.size) {
+        inspection.damage.push(Damage::new(problem).at(inspection.size));
+        return Ok(());
+    }
+    if let Err(error) = header.verify(file, &inspection.path) {
+        inspection.damage.push(error.damage()?.inside("data"));
+    }
+    Ok(())
+}
+
+/// What a header says.
+pub(crate) fn facts(header: &Header) -> Vec<(&'static str, String)> {
+    vec![
+        ("name", printable(&header.name)),
+        ("dataset", printable(&header.dataset)),
+        ("stored", if header.compressed { "compressed (zlib)" } else { "raw" }.to_owned()),
+        ("image size", header.image_size.to_string()),
+        ("ramdisk size", header.target_size.to_string()),
+        ("sha256 of the image", header.sha256.to_string()),
+    ]
+}
