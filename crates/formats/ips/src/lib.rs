@@ -29,6 +29,7 @@ mod archive_writer;
 mod atomic;
 mod attributes;
 mod catalog;
+mod elf;
 mod error;
 mod facets;
 mod fmri;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use proto::ProtoPath;
 use rayon::prelude::*;
 
+use crate::elf::Elf;
 use crate::mogrify::{Located, Mogrify};
 use crate::validate::{validate, validate_package};
 use crate::{Action, ActionKind, Error, Fmri, Manifest, Payload, Repository, Timestamp};
@@ -38,8 +39,8 @@ impl Publication {
     }
 }
 
-/// Where a payload is on disk.
-type Sources = BTreeMap<PathBuf, Payload>;
+/// What is known of the files with payloads.
+type Sources = BTreeMap<PathBuf, (Payload, Option<Elf>)>;
 
 /// A package that was checked, with its name.
 struct Checked {
@@ -84,10 +85,13 @@ pub fn publish<P: AsRef<Path> + Sync>(
         .collect();
     let wanted: Vec<(&str, &PathBuf)> = wanted.into_iter().collect();
     let store = &*repository;
-    let payloads: Vec<Payload> = wanted
+    let payloads: Vec<(Payload, Option<Elf>)> = wanted
         .par_iter()
-        .map(|(publisher, source)| store.add_payload(publisher, source))
-        .collect::<Result<_, _>>()?;
+        .map(|(publisher, source)| {
+            let elf = Elf::read(source).map_err(Error::io("read", source))?;
+            Ok((store.add_payload(publisher, source)?, elf))
+        })
+        .collect::<Result<_, Error>>()?;
     let mut stored: BTreeMap<&str, Sources> = BTreeMap::new();
     for ((publisher, source), payload) in wanted.iter().zip(payloads) {
         stored.entry(publisher).or_default().insert((*source).clone(), payload);
@@ -213,9 +217,14 @@ impl Checked {
         let others = self.actions.iter().zip(&self.sources).map(|(located, source)| {
             let mut action = located.action.clone();
             if let (Some(source), Some(payloads)) = (source, payloads)
-                && let Some(payload) = payloads.get(source)
+                && let Some((payload, elf)) = payloads.get(source)
             {
                 payload.describe(&mut action);
+                if let Some(elf) = elf
+                    && action.kind == ActionKind::File
+                {
+                    elf.describe(&mut action);
+                }
             }
             action
         });

@@ -177,3 +177,44 @@ fn manifests_in_source_form() {
     println!("{count} manifests, {aborted} aborted");
     assert!(count > 400);
 }
+
+/// Publishing the real packages' contents again gives the real manifests, but for what describes
+/// the compressed bytes.
+#[test]
+#[ignore = "needs RELENG_DATA"]
+fn published_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let real = Repository::open(data("img.repo")).unwrap();
+    let files = directory.path().join("files");
+    fs::create_dir(&files).unwrap();
+    for fmri in real.packages() {
+        let publisher = fmri.publisher.as_deref().unwrap();
+        let manifest = real.manifest(fmri).unwrap();
+        for action in manifest.actions().filter(|action| action.kind.has_payload()) {
+            let mut file =
+                fs::File::create(files.join(action.payload.as_deref().unwrap())).unwrap();
+            std::io::copy(&mut real.payload(publisher, action).unwrap(), &mut file).unwrap();
+        }
+        let source = directory.path().join("source.p5m");
+        fs::write(&source, real.manifest_text(fmri).unwrap()).unwrap();
+        let time = fmri.version.as_ref().unwrap().timestamp.unwrap();
+        let mut publication = ips::Publication::new(publisher, time);
+        publication.content = vec![files.clone()];
+        let mut ours = Repository::create(directory.path().join("repo"), "helios-dev").unwrap();
+        let name = ips::publish(&mut ours, &publication, &[&source]).unwrap();
+        assert_eq!(name, [fmri.clone()]);
+        let comparable = |origin: &dyn Origin| {
+            let mut manifest = origin.manifest(fmri).unwrap();
+            for line in &mut manifest.lines {
+                let attributes = &mut line.action.attributes;
+                attributes.remove("chash");
+                attributes.remove("pkg.csize");
+                let mut hashes = attributes.remove("pkg.content-hash");
+                hashes.retain(|hash| !hash.starts_with("gzip:"));
+                attributes.set_list("pkg.content-hash", hashes);
+            }
+            manifest.to_string()
+        };
+        assert_eq!(comparable(&ours), comparable(&real));
+    }
+}
