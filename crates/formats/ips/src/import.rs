@@ -108,7 +108,7 @@ impl<'a> Explainer<'a> {
             let stem: Arc<str> = package.fmri.stem.as_str().into();
             match action.kind {
                 ActionKind::User | ActionKind::Group => accounts = true,
-                ActionKind::Legacy => self.legacy(action, &stem)?,
+                ActionKind::Legacy => self.legacy(action),
                 kind if kind.is_path() => {
                     let covered = kind == ActionKind::File
                         && action.get("overlay") != Some("true")
@@ -123,7 +123,7 @@ impl<'a> Explainer<'a> {
         self.link_hardlinks()?;
         self.metadata_of_pkg();
         if accounts {
-            self.take_as(".pwd.lock of the account files", "etc/.pwd.lock", 0o755);
+            self.take_as("etc/.pwd.lock", 0o755);
         }
         self.imply_directories();
         self.unpackaged(dir, options)?;
@@ -238,19 +238,18 @@ impl<'a> Explainer<'a> {
     }
 
     /// `var/sadm/pkg/NAME/pkginfo` and the directories above it.
-    fn legacy(&mut self, action: &Action, package: &str) -> Result<(), Error> {
+    fn legacy(&mut self, action: &Action) {
         let name = action.get("pkg").unwrap_or_default();
         for (below, mode) in [("", 0o755), ("/pkginfo", 0o644)] {
-            self.take_as(package, &format!("var/sadm/pkg/{name}{below}"), mode);
+            self.take_as(&format!("var/sadm/pkg/{name}{below}"), mode);
         }
         for directory in ["var/sadm", "var/sadm/pkg"] {
-            self.take_as(package, directory, 0o755);
+            self.take_as(directory, 0o755);
         }
-        Ok(())
     }
 
     /// Takes a path that pkg makes itself, if it is there, as root:root.
-    fn take_as(&mut self, _why: &str, path: &str, mode: u32) {
+    fn take_as(&mut self, path: &str, mode: u32) {
         let Ok(path) = ProtoPath::new(path) else { return };
         if self.manifest.contains(&path) {
             return;
@@ -268,7 +267,7 @@ impl<'a> Explainer<'a> {
         self.manifest.replace(path, Entry::new(kind, metadata));
     }
 
-    /// Everything below `var/pkg` is pkg's own.
+    /// Everything below `var/pkg` is pkg's own, with the modes that pkg gives it.
     fn metadata_of_pkg(&mut self) {
         let Ok(var_pkg) = ProtoPath::new("var/pkg") else { return };
         let paths: Vec<(String, u32)> = self
@@ -276,15 +275,19 @@ impl<'a> Explainer<'a> {
             .manifest
             .subtree(&var_pkg)
             .filter_map(|(path, entry)| {
+                let text = path.as_str()?;
                 let mode = match &entry.kind {
+                    Kind::Directory => 0o755,
                     Kind::Symlink { .. } => 0o777,
-                    _ => entry.metadata.mode,
+                    _ if text.starts_with("var/pkg/license/") => 0o444,
+                    _ if text == "var/pkg/lock" => 0o755,
+                    _ => 0o644,
                 };
-                path.as_str().map(|path| (path.to_owned(), mode))
+                Some((text.to_owned(), mode))
             })
             .collect();
         for (path, mode) in paths {
-            self.take_as("package metadata", &path, mode);
+            self.take_as(&path, mode);
         }
     }
 
