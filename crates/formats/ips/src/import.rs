@@ -139,7 +139,7 @@ impl<'a> Explainer<'a> {
             problem,
         };
         let path = ProtoPath::new(text).map_err(|error| refuse(error.to_string()))?;
-        if self.excluded.matches(text) {
+        if self.excluded.matches(text).map_err(refuse)? {
             self.imply_parents(&path);
             return Ok(());
         }

@@ -1,5 +1,7 @@
 //! Importing directories, through the public face.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Installing into protos, through the public face, from real repositories.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
 use ips::{
@@ -252,7 +254,7 @@ fn hostile_packages_do_not_touch_the_proto() {
         (format!("file a path=a/../../x {file}"), "has a `..` component"),
         (format!("file a path=a//b {file}"), "empty component"),
         ("hardlink path=h target=../../x".into(), "leads outside"),
-        ("hardlink path=h target=/etc/shadow".into(), "not packaged"),
+        ("hardlink path=h target=/no/where".into(), "not packaged"),
         ("legacy pkg=../../x".into(), "is not the name of a package"),
         ("file a path=x owner=nobody-knows group=sys mode=0644".into(), "owner `nobody-knows`"),
         ("file a path=x owner=root group=sys mode=88".into(), "mode `88`"),

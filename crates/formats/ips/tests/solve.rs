@@ -1,5 +1,7 @@
 //! Choosing versions, through the public face.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
 use ips::{Image, Publisher, set_publisher, solve};

@@ -107,7 +107,7 @@ impl<'a> Delivery<'a> {
         if path.is_root() || text.starts_with('/') {
             return Err(delivered.refuse("is not a path below the root"));
         }
-        if excluded.matches(text) {
+        if excluded.matches(text).map_err(|problem| delivered.refuse(problem))? {
             self.excluded.push(path);
             return Ok(());
         }
