@@ -5,6 +5,7 @@ use proto::{Kind, Proto, ProtoPath};
 
 use crate::Error;
 use crate::error::{Mismatch, PackagedPath};
+use crate::finish::is_made_here;
 use crate::plan::{Plan, is_overlay};
 
 /// Every path that the zone and the proto both should have is in the proto, with the right type.
@@ -18,7 +19,7 @@ pub(crate) fn check(proto: &Proto, image: &Image, plan: &Plan) -> Result<(), Err
         // an older file need not be.
         let optional =
             action.attributes.contains("mediator") || action.get("preserve") == Some("legacy");
-        if !image.allows(action) || covered || optional {
+        if !image.allows(action) || covered || optional || is_made_here(text) {
             continue;
         }
         let mut complain = |problem: String| {

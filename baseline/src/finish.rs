@@ -16,16 +16,26 @@ use crate::{Error, Seed};
 pub(crate) const PROFILE: &str = include_str!("platform_omicron1.xml");
 
 const PROFILES: &str = "etc/svc/profile";
+const PROFILE_NAME: &str = "platform_omicron1.xml";
 const REPOSITORY: &str = "etc/svc/repository.db";
 pub(crate) const PACKAGED_SEED: &str = "lib/svc/seed/nonglobal.db";
 
 /// Which profiles are in force: name, what it stands for.
 const LINKS: [(&str, &str); 4] = [
     ("name_service.xml", "ns_dns.xml"),
-    ("platform.xml", "platform_omicron1.xml"),
+    ("platform.xml", PROFILE_NAME),
     ("inetd_services.xml", "inetd_generic.xml"),
     ("generic.xml", "generic_limited_net.xml"),
 ];
+
+/// Whether a path of the zone is made here, whatever packages deliver there.
+pub(crate) fn is_made_here(path: &str) -> bool {
+    path == REPOSITORY
+        || path
+            .strip_prefix(PROFILES)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .is_some_and(|name| name == PROFILE_NAME || LINKS.iter().any(|(link, _)| *link == name))
+}
 
 /// The group `sys`, to which what no package delivers belongs.
 const SYS: u32 = 3;
@@ -124,7 +134,7 @@ impl Finish<'_> {
 
     /// The brand's profile and the links that put profiles in force.
     fn profiles(&mut self) -> Result<(), Error> {
-        self.put_bytes(&format!("{PROFILES}/platform_omicron1.xml"), PROFILE.as_bytes())?;
+        self.put_bytes(&format!("{PROFILES}/{PROFILE_NAME}"), PROFILE.as_bytes())?;
         for (name, target) in LINKS {
             let kind = Kind::Symlink { target: target.as_bytes().into() };
             self.put(&format!("{PROFILES}/{name}"), kind, 0o777)?;
@@ -180,6 +190,16 @@ impl Finish<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_made_here() {
+        for path in [REPOSITORY, "etc/svc/profile/generic.xml", "etc/svc/profile/platform.xml"] {
+            assert!(is_made_here(path), "{path}");
+        }
+        for path in ["etc/svc/profile", "etc/svc/profile/ns_dns.xml", "etc/svc/profiles/x"] {
+            assert!(!is_made_here(path), "{path}");
+        }
+    }
 
     #[test]
     fn the_profile_says_what_runs() {

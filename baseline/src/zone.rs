@@ -14,6 +14,7 @@ use crate::Error;
 use crate::accounts::{date_password, password_dates};
 use crate::error::PackagedPath;
 use crate::exclude::{PATTERNS, from_global_zone};
+use crate::finish::is_made_here;
 use crate::options::Warning;
 use crate::payload::{Finder, Found, Source};
 use crate::plan::{Plan, is_overlay};
@@ -56,7 +57,6 @@ impl<'a> ProtoOrigin<'a> {
         for package in &plan.packages {
             let mut actions = Vec::new();
             for action in package.manifest.actions() {
-                let mut action = action.clone();
                 let is_left_out = matches!(
                     action.kind,
                     ActionKind::Depend
@@ -64,24 +64,24 @@ impl<'a> ProtoOrigin<'a> {
                         | ActionKind::License
                         | ActionKind::Signature
                 );
-                if is_left_out || !plan.takes(&action) {
+                let path = action.path().unwrap_or_default();
+                // Of what is not installed, only a mediated link has a say elsewhere.
+                let is_passed_over = is_made_here(path)
+                    || (from_global_zone(path) && !action.attributes.contains("mediator"));
+                if is_left_out || is_passed_over || !plan.takes(action) {
                     continue;
                 }
+                let mut action = action.clone();
                 match action.kind {
-                    // Passed over when it is installed, but its mediator has a say.
-                    _ if action.path().is_some_and(from_global_zone) => {}
+                    _ if from_global_zone(path) => {}
                     ActionKind::User => date_password(&mut action, &dates, tolerance.epoch),
                     // Another package's file is installed in its place.
-                    ActionKind::File
-                        if !is_overlay(&action)
-                            && action.path().is_some_and(|path| overlaid.contains(path)) => {}
+                    ActionKind::File if !is_overlay(&action) && overlaid.contains(path) => {}
                     // Only delivered in the place of an older file, which a new image never has.
                     ActionKind::File if action.get("preserve") == Some("legacy") => continue,
                     ActionKind::File => {
-                        let at = PackagedPath {
-                            path: action.path().unwrap_or_default().to_owned(),
-                            package: package.fmri.short(),
-                        };
+                        let at =
+                            PackagedPath { path: path.to_owned(), package: package.fmri.short() };
                         match origin.file(package, &mut action)? {
                             Outcome::Packaged => {}
                             Outcome::Modified(_) if tolerance.strict => modified.push(at),

@@ -5,13 +5,13 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use baseline::{ARCHIVE, GZONLY, Seed, Selection, Warning, verify};
 use common::{PUBLISHED, Run, Sample, listing};
-use ips::{ImportOptions, Unpackaged};
+use ips::{ImportOptions, InstallOptions, Timestamp, Unpackaged};
 use proto::{Metadata, ProtoPath, Store};
 
 #[test]
@@ -102,6 +102,19 @@ fn other_programs_read_the_archive() {
     }
     if let Some(mut gzip) = verifiers::require("gzip") {
         assert!(gzip.arg("-t").arg(&report.archive.path).status().unwrap().success());
+    }
+    let (_, contents) = listing(&report.archive.path);
+    for program in ["tar", "bsdtar"] {
+        let Some(mut tar) = verifiers::require(program) else { continue };
+        let directory = sample.path(program);
+        fs::create_dir(&directory).unwrap();
+        tar.arg("--no-same-owner").arg("-xzf").arg(&report.archive.path);
+        assert!(tar.arg("-C").arg(&directory).status().unwrap().success(), "{program}");
+        for (name, bytes) in contents.iter().filter(|(_, bytes)| !bytes.is_empty()) {
+            assert_eq!(&fs::read(directory.join(name)).unwrap(), bytes, "{program}: {name}");
+        }
+        let linked = fs::metadata(directory.join("root/etc/svc/two")).unwrap();
+        assert_eq!(linked.nlink(), 2, "{program}");
     }
 }
 
@@ -335,6 +348,58 @@ fn exactly_one_incorporation_says_which_release_it_is() {
     let error = none.run(&none.install(), &Run::default()).unwrap_err().to_string();
     assert!(error.contains("no package consolidation/osnet/osnet-incorporation"), "{error}");
     none.assert_nothing_left();
+
+    // pkg(7) would not install a second one from another publisher; damage can.
+    let two = Sample::new();
+    let mut proto = two.install();
+    let list = "var/pkg/state/installed/catalog.base.C";
+    let text = two.text(&proto, list);
+    let (from, to) = ("{\"sample\":", "{\"other\":ENTRY,\"sample\":");
+    assert!(text.contains(from), "{text}");
+    let entry = "{\"consolidation/osnet/osnet-incorporation\":\
+        [{\"version\":\"1.0,5.11-2:20260102T030405Z\",\"metadata\":{\"states\":[0,2]}}]}";
+    two.change(&mut proto, list, &text.replacen(from, &to.replace("ENTRY", entry), 1));
+    let manifest = "set name=pkg.fmri value=pkg://other/consolidation/osnet/\
+        osnet-incorporation@1.0,5.11-2:20260102T030405Z\n";
+    let content = proto.contents.store.add_bytes(manifest.as_bytes()).unwrap();
+    let path = "var/pkg/publisher/other/pkg/consolidation%2Fosnet%2Fosnet-incorporation/\
+        1.0%2C5.11-2%3A20260102T030405Z";
+    let file = proto::Entry::new(proto::Kind::File(content), Metadata::root(0o644));
+    proto.manifest.replace(ProtoPath::new(path).unwrap(), file);
+    let error = two.run(&proto, &Run::default()).unwrap_err().to_string();
+    assert!(
+        error.contains("pkg://other/consolidation/osnet/osnet-incorporation@1.0-2")
+            && error.contains("pkg://sample/consolidation/osnet/osnet-incorporation@1.0-1"),
+        "{error}"
+    );
+    two.assert_nothing_left();
+}
+
+#[test]
+fn optional_parts_of_the_global_zone_are_no_matter() {
+    let sample = Sample::new();
+    let mut proto = sample.install();
+    let usual = sample.run(&proto, &Run::default()).unwrap();
+    let date = Timestamp::from_epoch(PUBLISHED).unwrap();
+    let facets = [("doc".to_owned(), Some(false))];
+    ips::change_facets(&mut proto, &facets, &[&sample.repository()], &InstallOptions { date })
+        .unwrap();
+    assert!(!proto.manifest.contains(&ProtoPath::new("etc/doc").unwrap()));
+    let report = sample.run(&proto, &Run { output: "second", ..Run::default() }).unwrap();
+    assert_eq!(report.archive.sha256, usual.archive.sha256);
+    assert_eq!(report.warnings, []);
+}
+
+#[test]
+fn what_the_zone_gets_from_the_run_may_be_anything_in_the_proto() {
+    let sample = Sample::new();
+    let mut proto = sample.install();
+    let usual = sample.run(&proto, &Run::default()).unwrap();
+    let generic = ProtoPath::new("etc/svc/profile/generic.xml").unwrap();
+    let link = proto::Entry::symlink("generic_open.xml", Metadata::root(0o777));
+    proto.manifest.replace(generic, link);
+    let report = sample.run(&proto, &Run { output: "second", ..Run::default() }).unwrap();
+    assert_eq!(report.archive.sha256, usual.archive.sha256);
 }
 
 #[test]
@@ -348,6 +413,16 @@ fn an_unknown_owner_is_refused_by_path_and_package() {
     };
     assert!(error.contains("etc/two") && error.contains("nobody-knows"), "{error}");
     assert!(error.contains("system/core"), "{error}");
+}
+
+#[test]
+fn an_owner_that_only_global_zones_know_is_refused_by_path_and_package() {
+    let sample = Sample::new()
+        .with("user username=time", "user variant.opensolaris.zone=global username=time");
+    let error = sample.run(&sample.install(), &Run::default()).unwrap_err().to_string();
+    assert!(error.contains("etc/time.keys") || error.contains("var/lib/time"), "{error}");
+    assert!(error.contains("service/network/time") && error.contains("`time`"), "{error}");
+    sample.assert_nothing_left();
 }
 
 #[test]
@@ -371,6 +446,12 @@ impl Sample {
         let store = Store::create(self.path("import-store")).unwrap();
         let options = ImportOptions { unpackaged: Unpackaged::Refuse };
         ips::import_root(directory, store, &options).unwrap()
+    }
+
+    fn text(&self, proto: &proto::Proto, path: &str) -> String {
+        let path = ProtoPath::new(path).unwrap();
+        let content = proto.manifest.get(&path).unwrap().content().unwrap();
+        String::from_utf8(proto.contents.read(&path, content).unwrap()).unwrap()
     }
 
     fn change(&self, proto: &mut proto::Proto, path: &str, text: &str) {

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use baseline::{Options, Report, Seed, Selection};
 use ips::{
-    Action, ActionKind, Fmri, InstallOptions, Manifest, Origin, Publisher, Repository, Timestamp,
-    Variants,
+    Fmri, InstallOptions, Manifest, Origin, Publication, Publisher, Repository, Timestamp, Variants,
 };
 use oxide_archive::MemberKind;
 use proto::{Proto, Store};
@@ -164,26 +163,23 @@ impl Sample {
         }
         let mut repository = Repository::create(path, "sample").unwrap();
         let contents: BTreeMap<_, _> = CONTENTS.into_iter().collect();
-        let timestamp = Timestamp::from_epoch(PUBLISHED).unwrap();
-        for text in &self.packages {
-            let mut manifest = Manifest::parse("sample.p5m", text).unwrap();
-            let fmri = manifest.fmri().unwrap();
-            let fmri = Fmri::parse(&format!("{fmri}:{timestamp}")).unwrap();
-            manifest.lines[0].action = Action::set("pkg.fmri", fmri.long());
-            for line in &mut manifest.lines {
-                if matches!(line.action.kind, ActionKind::File | ActionKind::License) {
-                    let key = line.action.key().unwrap().to_owned();
-                    let file = self.path("payload");
-                    let made_up = format!("{key} of {}\n", fmri.stem);
-                    fs::write(&file, contents.get(key.as_str()).copied().unwrap_or(&made_up))
-                        .unwrap();
-                    let payload = repository.add_payload("sample", &file).unwrap();
-                    payload.describe(&mut line.action);
-                }
+        let mut publication = Publication::new("sample", Timestamp::from_epoch(PUBLISHED).unwrap());
+        for (number, text) in self.packages.iter().enumerate() {
+            let source = self.path(&format!("{number}.p5m"));
+            fs::write(&source, text).unwrap();
+            let manifest = Manifest::read(&source).unwrap();
+            let stem = manifest.fmri().unwrap().stem;
+            let files = self.path(&format!("{number}.files"));
+            for action in manifest.actions().filter(|action| action.kind.has_payload()) {
+                let path = action.payload.as_deref().or(action.path()).unwrap();
+                let made_up = format!("{path} of {stem}\n");
+                let file = files.join(path);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, contents.get(path).copied().unwrap_or(&made_up)).unwrap();
             }
-            repository.add_manifest(&fmri, &manifest.to_string()).unwrap();
+            publication.content = vec![files];
+            ips::publish(&mut repository, &publication, &[source]).unwrap();
         }
-        repository.write_catalogs(timestamp).unwrap();
         repository
     }
 
