@@ -52,7 +52,8 @@
 //! * `clone_snapshot` (`name`, `snapshot`): the image becomes the state that a dataset template
 //!   left as its output snapshot, without the detour through a tar archive.
 //!
-//! The `pkg_*` steps go to whatever implements [`Packages`].
+//! The `pkg_*` steps go to whatever implements [`Packages`]; [`ImagePackages`] installs with the
+//! `ips` crate.
 
 mod accounts;
 mod apply;

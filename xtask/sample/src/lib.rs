@@ -26,6 +26,15 @@ pub const PUBLISHER: &str = "sample";
 /// The macros of the package manifests and their values.
 pub const MACROS: [(&str, &str); 1] = [("OSVERSION", "0.5.11-2.0.1")];
 
+/// What the sample asks of the templates, as feature specifications: packages beside the
+/// templates' own list.
+pub const FEATURES: [&str; 4] = [
+    "extra_packages+=/library/security/openssl-11",
+    "extra_packages+=/locale/de",
+    "host_packages+=/system/man",
+    "optever=0.41.1",
+];
+
 /// The zones of the update repository.
 pub const ZONES: [&str; 5] =
     ["sample-api", "sample-database", "sample-dns", "sample-metrics", "sample-time"];
