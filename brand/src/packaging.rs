@@ -1,7 +1,7 @@
 //! How the brand becomes packages: how its programs are built, and which file goes where.
 //!
-//! Nothing is run and nothing written here. The caller builds with [`build`], publishes each of
-//! [`packages`] with [`macros`], and says what [`Built`] says.
+//! Nothing is run here. The caller builds with [`build`], lays out the files of [`packages`] with
+//! [`lay_out`], publishes their manifests with [`macros`], and says what [`Built`] says.
 //!
 //! The same sources give the same program, whatever the clone, the home directory, the umask or
 //! the number of jobs: paths that the compiler writes into panic messages are mapped to fixed
@@ -222,6 +222,24 @@ pub fn packages(room: &Path, programs: &Programs) -> Vec<Package> {
             ],
         ),
     ]
+}
+
+/// Copies the files of packages below a directory, under their installed paths, as publishing
+/// wants them. Owner and mode are for the manifests to say.
+///
+/// # Errors
+///
+/// [`Error::Io`] for the first file that cannot be copied, for instance because a program has not
+/// been built.
+pub fn lay_out(packages: &[Package], directory: &Path) -> Result<(), Error> {
+    for (path, source) in packages.iter().flat_map(|package| &package.files) {
+        let target = directory.join(path);
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent).map_err(Error::io("make directory", parent))?;
+        }
+        std::fs::copy(source, &target).map_err(Error::io("lay out", source))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
