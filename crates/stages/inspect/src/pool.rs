@@ -17,17 +17,16 @@ const TRAILER_MAGIC: u64 = 0x0210_da7a_b10c_7a11;
 /// XDR, written by a little-endian or a big-endian machine.
 const PACKED: [[u8; 4]; 2] = [[1, 1, 0, 0], [1, 0, 0, 0]];
 
+/// Whether one of the first two labels is there. The file is at its start afterwards.
 pub(crate) fn is_pool(file: &mut File) -> io::Result<bool> {
-    let mut start = [0; 4];
+    let mut found = false;
     for label in [0, LABEL] {
+        let mut start = [0; 4];
         file.seek(SeekFrom::Start(label + LIST.start as u64))?;
-        if let Ok(()) = file.read_exact(&mut start)
-            && PACKED.contains(&start)
-        {
-            return Ok(true);
-        }
+        found |= file.read_exact(&mut start).is_ok() && PACKED.contains(&start);
     }
-    Ok(false)
+    file.rewind()?;
+    Ok(found)
 }
 
 pub(crate) fn look(inspection: &mut Inspection, file: &mut File) -> io::Result<()> {
