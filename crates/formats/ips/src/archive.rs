@@ -276,14 +276,17 @@ impl Origin for PackageArchive {
             let problem = format!("{sha1:?} is no payload name; 40 hex digits were expected");
             return Err(self.damaged(problem));
         }
-        let name = format!("publisher/{publisher}/file/{}/{sha1}", &sha1[..2]);
-        let older = format!("publisher/{publisher}/file/{}/{}/{sha1}", &sha1[..2], &sha1[2..8]);
-        let part = match self.open_member(&name)? {
-            Some(part) => Some(part),
-            None => self.open_member(&older)?,
-        };
-        let part = part
-            .ok_or_else(|| Error::NoPayload { path: self.path.clone(), hash: sha1.to_owned() })?;
-        Ok(StoredPayload { size: part.end - part.position, reader: Box::new(part) })
+        // An archive may hold a payload once although two publishers deliver it.
+        let others = self.publishers.iter().map(String::as_str).filter(|p| *p != publisher);
+        for publisher in std::iter::once(publisher).chain(others) {
+            let files = format!("publisher/{publisher}/file/{}", &sha1[..2]);
+            for name in [format!("{files}/{sha1}"), format!("{files}/{}/{sha1}", &sha1[2..8])] {
+                if let Some(part) = self.open_member(&name)? {
+                    let size = part.end - part.position;
+                    return Ok(StoredPayload { size, reader: Box::new(part) });
+                }
+            }
+        }
+        Err(Error::NoPayload { path: self.path.clone(), hash: sha1.to_owned() })
     }
 }

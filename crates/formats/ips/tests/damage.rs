@@ -262,6 +262,30 @@ fn an_archive_without_index_is_walked() {
 }
 
 #[test]
+fn a_payload_that_two_publishers_share_may_be_there_once() {
+    let site = Site::new();
+    let repository = Repository::open(site.path("repo")).unwrap();
+    let text = repository.manifest_text(&repository.packages()[0]).unwrap();
+    let stored = fs::read(site.payload()).unwrap();
+    let hash = site.payload().file_name().unwrap().to_string_lossy().into_owned();
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, name, bytes).unwrap();
+    };
+    for publisher in ["p", "q"] {
+        add(&format!("publisher/{publisher}"), b"");
+        let name = format!("publisher/{publisher}/pkg/a/1%2C5.11%3A20260102T030405Z");
+        add(&name, text.replace("//p/", &format!("//{publisher}/")).as_bytes());
+    }
+    add(&format!("publisher/p/file/{}/{hash}", &hash[..2]), &stored);
+    fs::write(site.path("two.p5p"), tar.into_inner().unwrap()).unwrap();
+    let contents = read_all(&site.path("two.p5p")).unwrap();
+    assert_eq!(contents, [CONTENT.as_bytes(), CONTENT.as_bytes()]);
+}
+
+#[test]
 fn an_index_that_lies() {
     let site = Site::new();
     let bytes = site.archive();

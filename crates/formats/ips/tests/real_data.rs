@@ -202,7 +202,7 @@ fn published_again() {
         publication.content = vec![files.clone()];
         let mut ours = Repository::create(directory.path().join("repo"), "helios-dev").unwrap();
         let name = ips::publish(&mut ours, &publication, &[&source]).unwrap();
-        assert_eq!(name, [fmri.clone()]);
+        assert_eq!(name, std::slice::from_ref(fmri));
         let comparable = |origin: &dyn Origin| {
             let mut manifest = origin.manifest(fmri).unwrap();
             for line in &mut manifest.lines {
