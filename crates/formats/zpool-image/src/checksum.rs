@@ -41,6 +41,15 @@ pub(crate) fn seal(region: &mut [u8], offset: u64) {
     }
 }
 
+/// Whether a label region that stood at `offset` on a device has its right trailer.
+pub(crate) fn is_sealed(region: &[u8], offset: u64) -> bool {
+    let mut sealed = region.to_vec();
+    region.len() > TRAILER_SIZE && {
+        seal(&mut sealed, offset);
+        sealed == region
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

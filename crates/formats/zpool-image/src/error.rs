@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use proto::ProtoPath;
 
-/// What can go wrong while a pool image is planned or written. Nothing stands under the image's
-/// final name after any of them.
+/// What can go wrong while a pool image is planned, written or read. Nothing stands under the
+/// image's final name after any of them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -62,6 +62,30 @@ pub enum Error {
         path: ProtoPath,
         /// What it is and why it cannot be.
         problem: String,
+    },
+    /// An image that is damaged, or no pool image at all.
+    #[error("{}: {problem}", .path.display())]
+    Damaged {
+        /// The image.
+        path: PathBuf,
+        /// What was found.
+        problem: String,
+    },
+    /// An image that uses what this reader does not know.
+    #[error("{}: uses {what}, which this reader does not know", .path.display())]
+    Unknown {
+        /// The image.
+        path: PathBuf,
+        /// The feature.
+        what: String,
+    },
+    /// A name that is not in the image.
+    #[error("{}: there is no {name}", .path.display())]
+    NotThere {
+        /// The image.
+        path: PathBuf,
+        /// The dataset or path.
+        name: String,
     },
 }
 

@@ -1,7 +1,7 @@
 //! Labels: four copies of what the pool is, two at each end of the device.
 
 use crate::block_pointer::BIRTH;
-use crate::checksum::seal;
+use crate::checksum::{is_sealed, seal};
 use crate::nvlist::NameValueList;
 use crate::uberblock::{RING_SIZE, Uberblock, slot_offset, slot_size};
 
@@ -12,7 +12,8 @@ pub(crate) const OVERHEAD: u64 = crate::device::SPACE_START + 2 * LABEL_SIZE;
 
 const BOOT_BLOCK: std::ops::Range<usize> = 8 << 10..16 << 10;
 const CONFIGURATION: std::ops::Range<usize> = 16 << 10..128 << 10;
-const RING: usize = 128 << 10;
+/// Where the uberblocks begin.
+pub(crate) const RING: usize = 128 << 10;
 
 /// The pool was exported: any system may import it.
 const EXPORTED: u64 = 1;
@@ -114,4 +115,19 @@ pub(crate) fn build(
     seal(slot, offset + begin as u64);
     debug_assert_eq!(RING + RING_SIZE, LABEL_SIZE as usize);
     label
+}
+
+/// The transaction group and the list of a label that stood at `offset`, if it is in order.
+pub(crate) fn parse(label: &[u8], offset: u64) -> Option<(u64, NameValueList)> {
+    let region = label.get(CONFIGURATION)?;
+    if !is_sealed(region, offset + CONFIGURATION.start as u64) {
+        return None;
+    }
+    let list = NameValueList::unpack(region)?;
+    Some((list.get_number("txg")?, list))
+}
+
+/// The uberblocks of a label.
+pub(crate) fn ring(label: &[u8]) -> &[u8] {
+    label.get(RING..).unwrap_or_default()
 }

@@ -51,6 +51,7 @@ mod nvlist;
 mod object_set;
 mod options;
 mod plan;
+pub mod reader;
 mod records;
 mod report;
 mod sa;

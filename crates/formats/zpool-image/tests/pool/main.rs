@@ -6,4 +6,5 @@ mod bad_input;
 mod generate;
 mod judge;
 mod pools;
+mod reading;
 mod repeatable;

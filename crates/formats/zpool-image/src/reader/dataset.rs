@@ -1,0 +1,231 @@
+//! A file system in a pool image.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use proto::{Device, Entry, FileContent, Kind, Manifest, Metadata, Mtime, ProtoPath};
+
+use super::attributes::{Attributes, Layouts};
+use super::block::{Pointer, Storage};
+use super::fields::{bits, u64_at};
+use super::object::{Dnode, Object, ObjectSet};
+use super::zap::{self, entries};
+use crate::Error;
+use crate::dnode::{DIRECTORY, SYSTEM_ATTRIBUTES};
+
+/// The longest text of a symbolic link that is believed.
+const LONGEST_LINK: u64 = 64 << 10;
+
+/// A dataset of a pool image, opened.
+#[derive(Debug)]
+pub struct Dataset<'a> {
+    storage: &'a Storage,
+    set: ObjectSet,
+    layouts: Layouts,
+    root: u64,
+}
+
+/// The bytes of a regular file, from its begin; every block is checked.
+#[derive(Debug)]
+pub struct FileReader<'a> {
+    storage: &'a Storage,
+    object: Object,
+    size: u64,
+    position: u64,
+    block: Vec<u8>,
+}
+
+impl<'a> Dataset<'a> {
+    pub(super) fn open(pointer: &Pointer, storage: &'a Storage) -> Result<Self, Error> {
+        let mut set = ObjectSet::open(pointer, storage)?;
+        if set.purpose != 2 {
+            return Err(storage.unknown("datasets that are no file systems"));
+        }
+        let mut object = |number| set.object(number, storage);
+        let master = entries(&mut object(1)?, storage)?;
+        let number = |table: &[zap::Entry], name: &str| {
+            let entry = table.iter().find(|entry| entry.name == name.as_bytes());
+            entry
+                .and_then(zap::Entry::number)
+                .ok_or_else(|| storage.damaged(format!("a file system without {name}")))
+        };
+        if number(&master, "VERSION")? < 5 {
+            return Err(storage.unknown("file systems before version 5"));
+        }
+        let attributes = entries(&mut object(number(&master, "SA_ATTRS")?)?, storage)?;
+        let mut layouts = Layouts::default();
+        for entry in entries(&mut object(number(&attributes, "REGISTRY")?)?, storage)? {
+            if let Some(value) = entry.number() {
+                layouts.register(&entry.name, value);
+            }
+        }
+        for entry in entries(&mut object(number(&attributes, "LAYOUTS")?)?, storage)? {
+            let key = std::str::from_utf8(&entry.name).ok().and_then(|name| name.parse().ok());
+            if let Some(key) = key {
+                let (numbers, _) = entry.value.as_chunks::<2>();
+                let numbers = numbers.iter().map(|n| u16::from_be_bytes(*n)).collect();
+                layouts.layouts.insert(key, numbers);
+            }
+        }
+        let root = number(&master, "ROOT")?;
+        Ok(Self { storage, set, layouts, root })
+    }
+
+    /// Everything in the dataset: types, modes, owners, times and links. Of a file with several
+    /// names, the first is the file and the others are hard links. Digests are not known.
+    pub fn manifest(&mut self) -> Result<Manifest, Error> {
+        let mut manifest = Manifest::new();
+        let mut seen = BTreeMap::new();
+        let mut left = vec![(ProtoPath::root(), self.root)];
+        while let Some((path, object)) = left.pop() {
+            let dnode = self.set.dnode(object, self.storage)?;
+            let mut entry = self.entry(&dnode)?;
+            if let Some(first) = seen.insert(object, path.clone()) {
+                match entry.kind {
+                    Kind::Directory => {
+                        return Err(self.storage.damaged(format!("{path} is also {first}")));
+                    }
+                    Kind::File(_) => entry.kind = Kind::Hardlink { target: first.clone() },
+                    // A manifest has no further names for anything else: two alike stand for it.
+                    _ => {}
+                }
+                seen.insert(object, first);
+            }
+            if entry.is_directory() {
+                let names = self.names(dnode)?;
+                for (name, child) in names.into_iter().rev() {
+                    let below = path.join(&name).map_err(proto::Error::from)?;
+                    left.push((below, child));
+                }
+            }
+            manifest.insert(path, entry)?;
+        }
+        Ok(manifest)
+    }
+
+    /// Opens a regular file.
+    pub fn file(&mut self, path: &ProtoPath) -> Result<FileReader<'a>, Error> {
+        let missing = |storage: &Storage| Error::NotThere {
+            path: storage.path.clone(),
+            name: path.to_string(),
+        };
+        let mut object = self.root;
+        for component in path.components() {
+            let dnode = self.set.dnode(object, self.storage)?;
+            if dnode.object_type != DIRECTORY {
+                return Err(missing(self.storage));
+            }
+            let names = self.names(dnode)?;
+            let found = names.into_iter().find(|(name, _)| name == component);
+            object = found.ok_or_else(|| missing(self.storage))?.1;
+        }
+        let dnode = self.set.dnode(object, self.storage)?;
+        let Kind::File(content) = self.entry(&dnode)?.kind else {
+            return Err(missing(self.storage));
+        };
+        let object = Object::new(dnode);
+        Ok(FileReader {
+            storage: self.storage,
+            object,
+            size: content.size,
+            position: 0,
+            block: Vec::new(),
+        })
+    }
+
+    fn names(&mut self, dnode: Dnode) -> Result<Vec<(Vec<u8>, u64)>, Error> {
+        let names = entries(&mut Object::new(dnode), self.storage)?;
+        names
+            .into_iter()
+            .map(|entry| match entry.number() {
+                Some(value) => Ok((entry.name, bits(value, 0, 48))),
+                None => Err(self.storage.damaged("a directory entry without an object")),
+            })
+            .collect()
+    }
+
+    /// The type and the metadata of an object.
+    fn entry(&self, dnode: &Dnode) -> Result<Entry, Error> {
+        let damaged = || self.storage.damaged("a file without proper attributes");
+        if dnode.bonus_type != SYSTEM_ATTRIBUTES {
+            return Err(self.storage.unknown("files with attributes in an older form"));
+        }
+        let mut attributes = Attributes::default();
+        self.layouts.read(&dnode.bonus, &mut attributes).ok_or_else(damaged)?;
+        if let Some(spill) = &dnode.spill
+            && let Some(block) = self.storage.block(spill)?
+        {
+            self.layouts.read(&block, &mut attributes).ok_or_else(damaged)?;
+        }
+        let number = |name: &str| self.layouts.number(name, &attributes).ok_or_else(damaged);
+        let mode = number("ZPL_MODE")?;
+        let size = number("ZPL_SIZE")?;
+        let time = self.layouts.get("ZPL_MTIME", &attributes).ok_or_else(damaged)?;
+        let (seconds, nanoseconds) = (u64_at(time, 0), u64_at(time, 8));
+        let mtime = Mtime {
+            seconds: seconds.ok_or_else(damaged)? as i64,
+            nanoseconds: nanoseconds.filter(|n| *n < 1_000_000_000).ok_or_else(damaged)? as u32,
+        };
+        let owner = |name: &str| Ok::<u32, Error>(bits(number(name)?, 0, 32) as u32);
+        let metadata =
+            Metadata::owned((mode & 0o7777) as u32, owner("ZPL_UID")?, owner("ZPL_GID")?).at(mtime);
+        let device = || {
+            let value = number("ZPL_RDEV")?;
+            Ok::<_, Error>(Device { major: (value >> 32) as u32, minor: value as u32 })
+        };
+        let kind = match mode >> 12 & 0o17 {
+            1 => Kind::Fifo,
+            2 => Kind::CharacterDevice(device()?),
+            4 => Kind::Directory,
+            6 => Kind::BlockDevice(device()?),
+            8 => Kind::File(FileContent { size, digest: None }),
+            10 => Kind::Symlink { target: self.link_text(dnode, size, &attributes)?.into() },
+            12 => Kind::Socket,
+            _ => return Err(damaged()),
+        };
+        Ok(Entry::new(kind, metadata))
+    }
+
+    fn link_text(
+        &self,
+        dnode: &Dnode,
+        size: u64,
+        attributes: &Attributes,
+    ) -> Result<Vec<u8>, Error> {
+        let text = match self.layouts.get("ZPL_SYMLINK", attributes) {
+            Some(text) => text.to_vec(),
+            None => Object::new(dnode.clone()).all(LONGEST_LINK, self.storage)?,
+        };
+        let text = usize::try_from(size).ok().and_then(|size| text.get(..size));
+        text.map(<[u8]>::to_vec).ok_or_else(|| self.storage.damaged("a link without its text"))
+    }
+}
+
+impl FileReader<'_> {
+    /// Bytes in the file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Read for FileReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let block_size = self.object.dnode.block_size;
+        let within = (self.position % block_size) as usize;
+        let left = (self.size - self.position).min(block_size - within as u64);
+        let count = buffer.len().min(left as usize);
+        if count == 0 {
+            return Ok(0);
+        }
+        if within == 0 || self.block.is_empty() {
+            let block = self.object.block(self.position / block_size, self.storage);
+            self.block = match block.map_err(io::Error::other)? {
+                Some(block) => block,
+                None => vec![0; block_size as usize],
+            };
+        }
+        buffer[..count].copy_from_slice(&self.block[within..within + count]);
+        self.position += count as u64;
+        Ok(count)
+    }
+}
