@@ -67,8 +67,8 @@ fn they_deliver_what_a_system_needs() -> Result {
         told,
         [
             "package consolidation/oxide/omicron1-brand-incorporation",
-            "  incorporate pkg:/system/zones/brand/omicron1/tools@1.0.42",
             "  incorporate pkg:/system/zones/brand/omicron1@1.0.42",
+            "  incorporate pkg:/system/zones/brand/omicron1/tools@1.0.42",
             "package system/zones/brand/omicron1",
             "  etc/default/helios-omicron1 0644 root:bin global true",
             "  usr/lib/brand/omicron1/brand 0755 root:bin global -",
