@@ -16,6 +16,7 @@ mod owners;
 mod state;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use proto::{Proto, ProtoPath};
 
@@ -54,7 +55,7 @@ pub struct InstalledPackage {
     /// When it was installed, `YYYYMMDDThhmmss[.ffffff]Z`, if the image says so.
     pub last_install: Option<String>,
     /// Its manifest, whole: see [`Image::allows`] for the actions that the image takes.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
 }
 
 impl Image {
@@ -88,7 +89,7 @@ impl Image {
                 Error::damaged(INSTALLED, format!("{}: {problem}", entry.fmri))
             })?;
             packages.push(InstalledPackage {
-                manifest: Manifest::parse(&path, &text)?,
+                manifest: Arc::new(Manifest::parse(&path, &text)?),
                 fmri: entry.fmri,
                 states: metadata.states,
                 last_install: metadata.last_install,

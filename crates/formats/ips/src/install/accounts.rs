@@ -322,6 +322,8 @@ fn number(field: &str, text: &str) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn user(attributes: &[(&str, &str)], groups: &[&str]) -> User {
@@ -391,6 +393,22 @@ mod tests {
         }
         let lost = user(&[("username", "v"), ("group", "nobody-knows")], &[]);
         assert_eq!(files.set_user(&lost, None, 1).unwrap_err(), "group `nobody-knows` is unknown");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_other_lines_stay(
+            text in "([a-z+#-]?(:?[a-z0-9]?){0,9}\n){0,6}",
+            name in "[a-z:]{0,3}",
+        ) {
+            let mut files = Accounts::parse(&text, &text, &text, &text);
+            let before = files.clone();
+            prop_assert_eq!(files.passwd(), text);
+            let _ = files.set_group(&name, None);
+            let _ = files.set_user(&user(&[("username", &name), ("group", &name)], &[]), None, 1);
+            let lines = |text: String| text.lines().count();
+            prop_assert!(lines(files.passwd()) <= lines(before.passwd()) + 1);
+        }
     }
 
     #[test]

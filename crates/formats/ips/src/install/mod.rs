@@ -119,7 +119,7 @@ pub fn uninstall(
         }
         chosen.push(Chosen {
             fmri: package.fmri.clone(),
-            manifest: package.manifest.clone().into(),
+            manifest: package.manifest.clone(),
             origin: None,
             manual: package.is_manual(),
         });
@@ -137,7 +137,7 @@ pub(crate) fn change(
     options: &InstallOptions,
 ) -> Result<Report, Error> {
     let before: Vec<(&Fmri, &Manifest)> =
-        image.packages.iter().map(|package| (&package.fmri, &package.manifest)).collect();
+        image.packages.iter().map(|package| (&package.fmri, package.manifest.as_ref())).collect();
     let after: Vec<(&Fmri, &Manifest)> =
         chosen.iter().map(|package| (&package.fmri, package.manifest.as_ref())).collect();
     let old = Delivery::of(&image.config, &before)?;

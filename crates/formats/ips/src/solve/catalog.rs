@@ -56,7 +56,7 @@ impl<'a> Candidates<'a> {
             let candidate = Candidate {
                 fmri: package.fmri.clone(),
                 origin: None,
-                installed: Some(Arc::new(package.manifest.clone())),
+                installed: Some(package.manifest.clone()),
                 loaded: OnceCell::new(),
             };
             let of_stem = found.entry(package.fmri.stem.clone()).or_default();

@@ -123,6 +123,8 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const STEMS: [&str; 5] =
@@ -145,6 +147,15 @@ mod tests {
         assert_eq!(select("nothing").unwrap_err(), "matches no package");
         for bad in ["", "a@", "a@x", "pkg:a", "//p", "a//b"] {
             assert!(Pattern::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in "\\PC*|[a-z*?/@:]*") {
+            if let Ok(pattern) = Pattern::parse(&text) {
+                let _ = pattern.select(STEMS.into_iter());
+            }
         }
     }
 
