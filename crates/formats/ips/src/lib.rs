@@ -11,6 +11,10 @@
 //! packages from any origin. Payloads are checked against their manifests whenever they are read.
 //! Nothing that is written depends on the clock, on directory order or on the number of threads.
 //!
+//! An installed [`Image`] is a [`proto::Proto`] with package metadata. [`import_root`] makes one
+//! from a directory; [`create_image`], [`set_publisher`] and [`install`] make one from packages,
+//! whose versions [`solve()`] chooses. A call that fails leaves the proto as it was.
+//!
 //! ```
 //! use ips::{Action, Fmri, Manifest};
 //!

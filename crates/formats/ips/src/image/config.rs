@@ -279,7 +279,7 @@ impl Publisher {
             .iter()
             .filter_map(|uri| uri.strip_prefix("file://"))
             .filter(|path| path.starts_with('/'))
-            .map(|path| PathBuf::from(unquoted(path)))
+            .map(|path| path.split('/').map(unquoted).collect::<Vec<_>>().join("/").into())
             .collect()
     }
 
