@@ -44,6 +44,7 @@ mod install;
 mod json;
 mod manifest;
 mod mogrify;
+mod operands;
 mod origin;
 mod payload;
 mod publish;

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::manifest::{LogicalLine, logical_lines};
-use crate::transform::{Outcome, PackageValues, Transform};
+use crate::operands::PackageValues;
+use crate::transform::{Outcome, Transform};
 use crate::{Action, ActionKind, Error, Line, Manifest};
 
 /// How to read manifests in source form.
