@@ -1,6 +1,5 @@
 //! What a repository is built from, and how each input becomes targets and artifacts.
 
-mod head;
 mod os_images;
 mod zone;
 
@@ -11,7 +10,7 @@ use proto::Digest;
 use crate::artifact::{Kind, Variant};
 use crate::{Error, names};
 
-pub(crate) use os_images::{BoardRoms, BootHeader};
+pub(crate) use os_images::BoardRoms;
 pub(crate) use zone::read_layer;
 
 /// One thing to put into a repository.
@@ -171,4 +170,15 @@ fn base_name(path: &Path) -> Result<String, Error> {
     let name = path.file_name().and_then(|name| name.to_str());
     name.map(ToOwned::to_owned)
         .ok_or_else(|| Error::input(path, "has no file name that can become a target name"))
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }

@@ -139,7 +139,7 @@ fn from_pem(bytes: &[u8]) -> Result<SignKeyPair, String> {
         return Err("has text after its PEM block; a key file holds nothing but the key".to_owned());
     }
     match block.tag() {
-        "PRIVATE KEY" => from_der(block.contents()),
+        "PRIVATE KEY" | "EC PRIVATE KEY" | "RSA PRIVATE KEY" => from_der(block.contents()),
         "ENCRYPTED PRIVATE KEY" => {
             Err("is encrypted; decrypt it first with `openssl pkey -in FILE -out PLAIN`".to_owned())
         }
@@ -165,10 +165,14 @@ fn from_der(der: &[u8]) -> Result<SignKeyPair, String> {
     if let Ok(pair) = Ed25519KeyPair::from_pkcs8(der) {
         return Ok(SignKeyPair::ED25519(pair));
     }
-    if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der) {
+    // `openssl genpkey -outform DER` writes the older forms of EC and RSA keys, without PKCS#8.
+    let ecdsa = &ECDSA_P256_SHA256_ASN1_SIGNING;
+    if let Ok(pair) = EcdsaKeyPair::from_pkcs8(ecdsa, der)
+        .or_else(|_| EcdsaKeyPair::from_private_key_der(ecdsa, der))
+    {
         return Ok(SignKeyPair::ECDSA(pair));
     }
-    if let Ok(pair) = RsaKeyPair::from_pkcs8(der) {
+    if let Ok(pair) = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der)) {
         return match pair.public_modulus_len() {
             256.. => Ok(SignKeyPair::RSA(pair)),
             short => Err(format!("is an RSA key of {} bits; 2048 are the least", short * 8)),

@@ -167,7 +167,7 @@ fn bad_inputs_are_refused() {
             std::fs::remove_file(s.path().join("host/gimlet.rom")).unwrap()
         }),
         ("has no zfs.img", |s, _| std::fs::remove_file(s.path().join("host/zfs.img")).unwrap()),
-        ("magic of a phase-2 image", |s, _| write(s, "host/zfs.img", &[0; 5000])),
+        ("the magic number is", |s, _| write(s, "host/zfs.img", &[0; 5000])),
         ("shorter than the header", |s, _| write(s, "host/zfs.img", b"u")),
         ("announces", |s, _| {
             let mut image = std::fs::read(s.path().join("host/zfs.img")).unwrap();

@@ -1,12 +1,11 @@
 //! The output folder of an OS image build.
 
-use std::io::Read;
+use std::io::Read as _;
 use std::path::Path;
 
-use flate2::read::GzDecoder;
-use proto::Digest;
+use boot_image::phase2::{HEADER_SIZE, Header};
+use oxide_archive::MemberKind;
 
-use super::head::head;
 use super::{PinnedFile, Planned, Source, artifact};
 use crate::Error;
 use crate::artifact::{Kind, Variant};
@@ -20,60 +19,6 @@ pub(crate) struct BoardRoms;
 impl BoardRoms {
     /// Boards that have a phase 1, as file stem.
     pub(crate) const BOARDS: [&'static str; 2] = ["cosmo", "gimlet"];
-}
-
-/// The header of a phase-2 image: 4096 bytes before the data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BootHeader {
-    pub(crate) compressed: bool,
-    pub(crate) data_size: u64,
-    pub(crate) image_size: u64,
-    pub(crate) sha256: Digest,
-    pub(crate) image_name: String,
-}
-
-impl BootHeader {
-    /// Bytes of the header.
-    pub(crate) const LENGTH: usize = 4096;
-    const MAGIC: u32 = 0x1DEB_0075;
-
-    /// Reads a header and checks what it says about itself.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let Some(bytes) = bytes.get(..Self::LENGTH) else {
-            return Err(format!(
-                "is shorter than the header of a phase-2 image ({} bytes)",
-                Self::LENGTH
-            ));
-        };
-        let u32_at = |at: usize| {
-            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
-        let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
-        if u32_at(0) != Self::MAGIC {
-            return Err("does not begin with the magic of a phase-2 image".to_owned());
-        }
-        if u32_at(4) != 2 {
-            return Err(format!("has header version {}; 2 is known", u32_at(4)));
-        }
-        let mut sha256 = Digest([0; 32]);
-        sha256.0.copy_from_slice(&bytes[40..72]);
-        let name = &bytes[200..328];
-        let name = &name[..name.iter().position(|b| *b == 0).unwrap_or(name.len())];
-        let header = Self {
-            compressed: u64_at(8) & 1 == 1,
-            data_size: u64_at(16),
-            image_size: u64_at(24),
-            sha256,
-            image_name: String::from_utf8_lossy(name).into_owned(),
-        };
-        let (data, image, target) = (header.data_size, header.image_size, u64_at(32));
-        if data == 0 || image > target || image < data || (!header.compressed && image != data) {
-            return Err(format!(
-                "has impossible sizes: data {data}, image {image}, target {target}"
-            ));
-        }
-        Ok(header)
-    }
 }
 
 pub(super) fn plan(
@@ -97,18 +42,17 @@ pub(super) fn plan(
         planned.push(artifact(format!("{folder}/{board}.rom"), rom, kind, version.to_owned())?);
     }
     let image = required(directory, "zfs.img")?;
-    let first =
-        head(&mut image.open()?, BootHeader::LENGTH).map_err(Error::io("read", &image.path))?;
-    let header = BootHeader::parse(&first).map_err(|problem| Error::input(&image.path, problem))?;
-    if header.data_size != image.length() - BootHeader::LENGTH as u64 {
-        return Err(Error::input(
-            &image.path,
-            format!(
-                "its header announces {} bytes of data, there are {}",
-                header.data_size,
-                image.length() - BootHeader::LENGTH as u64
-            ),
-        ));
+    let mut first = [0; HEADER_SIZE];
+    image.open()?.read_exact(&mut first).map_err(|_| {
+        Error::input(&image.path, "is shorter than the header of a phase-2 image, 4096 bytes")
+    })?;
+    let header = Header::decode(&first)
+        .map_err(|problem| Error::input(&image.path, format!("as a phase-2 image: {problem}")))?;
+    let data = image.length() - HEADER_SIZE as u64;
+    if header.data_size != data {
+        let problem =
+            format!("its header announces {} bytes of data, there are {data}", header.data_size);
+        return Err(Error::input(&image.path, problem));
     }
     let kind = Kind::OsPhase2 { variant };
     planned.push(artifact(format!("{folder}/zfs.img"), image, kind, version.to_owned())?);
@@ -148,9 +92,7 @@ fn required(directory: &Path, name: &str) -> Result<PinnedFile, Error> {
 fn texts(directory: &Path) -> Result<Vec<(String, Source)>, Error> {
     let archive = directory.join("os.tar.gz");
     if archive.try_exists().map_err(Error::io("read", &archive))? {
-        let file = std::fs::File::open(&archive).map_err(Error::io("read", &archive))?;
-        return texts_in_archive(file, &archive)
-            .map_err(|error| Error::input(&archive, format!("is no OS archive: {error}")));
+        return texts_in_archive(&archive);
     }
     let mut texts = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(Error::io("list", directory))? {
@@ -166,26 +108,27 @@ fn texts(directory: &Path) -> Result<Vec<(String, Source)>, Error> {
 
 /// The text members come first in `image/`; the search ends at the first other file there, so only
 /// the front of the archive is read.
-fn texts_in_archive(file: impl Read, path: &Path) -> std::io::Result<Vec<(String, Source)>> {
+fn texts_in_archive(path: &Path) -> Result<Vec<(String, Source)>, Error> {
+    let unreadable = |error: oxide_archive::Error| {
+        Error::input(path, format!("is no OS archive: {}", super::chain(&error)))
+    };
     let mut texts = Vec::new();
-    let mut archive = tar::Archive::new(GzDecoder::new(file));
-    for member in archive.entries()? {
-        let member = member?;
-        let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
-        let Some(name) = name.strip_prefix("image/") else { continue };
-        if !member.header().entry_type().is_file() {
+    let mut archive = oxide_archive::open(path).map_err(unreadable)?;
+    while let Some(member) = archive.next_member().map_err(unreadable)? {
+        let name = String::from_utf8_lossy(&member.name).into_owned();
+        let Some(name) = name.strip_prefix("image/").filter(|_| member.kind == MemberKind::File)
+        else {
             continue;
-        }
+        };
         if !name.ends_with(".txt") {
             break;
         }
-        let name = name.to_owned();
-        let mut text = Vec::new();
-        member.take(TEXT_LIMIT + 1).read_to_end(&mut text)?;
-        if text.len() as u64 > TEXT_LIMIT {
-            return Err(std::io::Error::other(format!("image/{name} is larger than 16 MiB")));
+        if member.size > TEXT_LIMIT {
+            return Err(Error::input(path, format!("image/{name} is larger than 16 MiB")));
         }
-        texts.push((name, Source::Memory(text, path.to_owned())));
+        let mut text = Vec::new();
+        archive.read_all(&mut text).map_err(unreadable)?;
+        texts.push((name.to_owned(), Source::Memory(text, path.to_owned())));
     }
     Ok(texts)
 }

@@ -3,8 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use flate2::read::GzDecoder;
-use serde::Deserialize;
+use oxide_archive::{ArchiveType, METADATA_NAME, MemberKind, Metadata};
 
 use super::{PinnedFile, Planned, artifact, base_name};
 use crate::Error;
@@ -24,41 +23,39 @@ pub(crate) struct Layer {
     pub(crate) version: String,
 }
 
-/// Unknown members are ignored, as its other readers do.
-#[derive(Deserialize)]
-struct OxideJson {
-    v: String,
-    t: String,
-    pkg: Option<String>,
-    version: Option<String>,
-}
-
 /// Reads the start of a zone image up to its `oxide.json`.
-pub(crate) fn read_layer(reader: impl Read) -> Result<Layer, String> {
-    let mut archive = tar::Archive::new(GzDecoder::new(reader).take(SEARCH));
-    let unreadable = |error: std::io::Error| format!("is no gzip tar: {error}");
-    for member in archive.entries().map_err(unreadable)? {
-        let member = member.map_err(unreadable)?;
-        if *member.path_bytes() != *b"oxide.json" {
+pub(crate) fn read_layer(reader: impl Read + Send) -> Result<Layer, String> {
+    let mut reader = reader;
+    let mut magic = [0; 2];
+    reader.read_exact(&mut magic).map_err(|_| "is too short for a gzip tar".to_owned())?;
+    if magic != [0x1f, 0x8b] {
+        return Err("is no gzip tar".to_owned());
+    }
+    let whole = (&magic[..]).chain(reader);
+    let unreadable =
+        |error: oxide_archive::Error| format!("is no gzip tar: {}", super::chain(&error));
+    let mut archive = oxide_archive::open_stream(whole, "it").map_err(unreadable)?;
+    while let Some(member) = archive.next_member().map_err(unreadable)? {
+        if archive.position() > SEARCH {
+            break;
+        }
+        if member.name != METADATA_NAME.as_bytes() {
             continue;
         }
-        if !member.header().entry_type().is_file() {
-            return Err("its oxide.json is no file".to_owned());
+        if member.kind != MemberKind::File || member.size > METADATA_LIMIT {
+            return Err("its oxide.json is no small file".to_owned());
         }
         let mut text = Vec::new();
-        member.take(METADATA_LIMIT).read_to_end(&mut text).map_err(unreadable)?;
-        let json: OxideJson = serde_json::from_slice(&text)
-            .map_err(|error| format!("its oxide.json cannot be read: {error}"))?;
-        if json.v != "1" {
-            return Err(format!("its oxide.json has the version {:?}; \"1\" is known", json.v));
-        }
-        if json.t != "layer" {
+        archive.read_all(&mut text).map_err(unreadable)?;
+        let metadata = Metadata::from_json(&text)
+            .map_err(|problem| format!("its oxide.json cannot be read: {problem}"))?;
+        if metadata.archive_type != ArchiveType::Layer {
             return Err(format!(
-                "its oxide.json says it is of type {:?}; a zone is a layer",
-                json.t
+                "its oxide.json says it is of type {}; a zone is a layer",
+                metadata.archive_type
             ));
         }
-        return match (json.pkg, json.version) {
+        return match (metadata.package, metadata.version) {
             (Some(package), Some(version)) => Ok(Layer { package, version }),
             (None, _) => Err("its oxide.json has no pkg, the zone's name".to_owned()),
             (_, None) => Err("its oxide.json has no version; stamp the package first".to_owned()),

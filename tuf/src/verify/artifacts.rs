@@ -147,11 +147,11 @@ fn check_one(
             }
         }
         (Some(Contents::Phase2(Ok(header))), Kind::OsPhase2 { variant }) => {
-            let named_recovery = header.image_name.starts_with("recovery");
+            let named_recovery = header.name.starts_with("recovery");
             if named_recovery != (*variant == Variant::Recovery) {
                 let reason = format!(
                     "is the {variant} image by its tags and names itself {:?} in its header",
-                    header.image_name
+                    header.name
                 );
                 findings.warning(ProblemId::ArtifactContents, name, reason);
             }

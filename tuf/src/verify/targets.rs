@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use boot_image::phase2::{HEADER_SIZE, Header};
 use proto::Digest;
 use rayon::prelude::*;
 use sha2::Digest as _;
@@ -11,7 +12,7 @@ use super::Target;
 use super::metadata::{SignedTarget, SignedTargets};
 use crate::artifact::Kind;
 use crate::documents::{ARTIFACTS, ARTIFACTS_V1, ArtifactsDocument, InstallinatorDocument};
-use crate::inputs::{BootHeader, read_layer};
+use crate::inputs::read_layer;
 use crate::names::check_name;
 use crate::problem::{Findings, ProblemId};
 use crate::strict_json;
@@ -35,7 +36,7 @@ pub(super) enum Contents {
     /// Nothing that could be compared.
     Opaque,
     Zone(Result<(String, String), String>),
-    Phase2(Result<BootHeader, String>),
+    Phase2(Result<Header, String>),
     Installinator(Result<InstallinatorDocument, String>),
 }
 
@@ -274,7 +275,7 @@ fn read_target(
 #[derive(Default)]
 struct BootCheck {
     first: Vec<u8>,
-    header: Option<Result<BootHeader, String>>,
+    header: Option<Result<Header, String>>,
     inflate: Option<flate2::Decompress>,
     hash: sha2::Sha256,
     length: u64,
@@ -284,14 +285,14 @@ struct BootCheck {
 impl BootCheck {
     fn update(&mut self, mut chunk: &[u8]) {
         if self.header.is_none() {
-            let wanted = BootHeader::LENGTH - self.first.len();
+            let wanted = HEADER_SIZE - self.first.len();
             let (head, rest) = chunk.split_at(wanted.min(chunk.len()));
             self.first.extend_from_slice(head);
             chunk = rest;
-            if self.first.len() < BootHeader::LENGTH {
+            if self.first.len() < HEADER_SIZE {
                 return;
             }
-            let header = BootHeader::parse(&self.first);
+            let header = decode(&self.first);
             if header.as_ref().is_ok_and(|header| header.compressed) {
                 self.inflate = Some(flate2::Decompress::new(true));
             }
@@ -316,12 +317,12 @@ impl BootCheck {
         }
     }
 
-    fn finish(self, size: u64) -> Result<BootHeader, String> {
-        let header = self.header.unwrap_or_else(|| BootHeader::parse(&self.first))?;
+    fn finish(self, size: u64) -> Result<Header, String> {
+        let header = self.header.unwrap_or_else(|| decode(&self.first))?;
         if let Some(problem) = self.failed {
             return Err(problem);
         }
-        let data = size - BootHeader::LENGTH as u64;
+        let data = size - HEADER_SIZE as u64;
         if header.data_size != data {
             return Err(format!(
                 "its header announces {} bytes of data, there are {data}",
@@ -343,6 +344,12 @@ impl BootCheck {
         }
         Ok(header)
     }
+}
+
+fn decode(first: &[u8]) -> Result<Header, String> {
+    let block: &[u8; HEADER_SIZE] =
+        first.try_into().map_err(|_| "is shorter than the header of a phase-2 image".to_owned())?;
+    Header::decode(block).map_err(|problem| format!("as a phase-2 image: {problem}"))
 }
 
 /// Inflates a piece of a zlib stream.
