@@ -38,6 +38,9 @@ pub(crate) struct Entry {
     stored: u64,
     header: u64,
     data: u64,
+    version: u16,
+    time: u32,
+    unix_time: Option<(u8, u32)>,
 }
 
 impl Archive {
@@ -314,9 +317,15 @@ fn central_header(
     if fields.u16(34) != 0 {
         refuse(ProblemId::ZipUnsupported, "lies on another disk".into());
     }
-    if let Err(reason) = check_extra(extra) {
-        refuse(ProblemId::ZipHeader, reason);
+    // Of the DOS attributes, read-only and archive say nothing; the folder bit is looked at below.
+    let odd = fields.u16(36) > 1 || fields.u16(38) & !0x31 != 0;
+    if odd || ![0, 3].contains(&(fields.u16(4) >> 8)) {
+        refuse(ProblemId::ZipHeader, "has attributes of an unknown kind".into());
     }
+    let unix_time = check_extra(extra).unwrap_or_else(|reason| {
+        refuse(ProblemId::ZipHeader, reason);
+        None
+    });
     let attributes = fields.u32(38);
     let kind = (attributes >> 16) & 0o170_000;
     if attributes & 0x10 != 0 || kind == 0o040_000 {
@@ -325,6 +334,8 @@ fn central_header(
         refuse(ProblemId::ZipType, "a symlink; only files belong here".into());
     } else if kind != 0 && kind != 0o100_000 {
         refuse(ProblemId::ZipType, format!("of file type {kind:#o}; only files belong here"));
+    } else if (attributes >> 16) & 0o7000 != 0 {
+        refuse(ProblemId::ZipType, "a setuid, setgid or sticky file".into());
     }
     let method = fields.u16(10);
     let (stored, size) = (u64::from(fields.u32(20)), u64::from(fields.u32(24)));
@@ -341,11 +352,25 @@ fn central_header(
         other => refuse(ProblemId::ZipMethod, format!("is compressed by method {other}")),
     }
     let header = u64::from(fields.u32(42));
-    let entry = Entry { name, size, method, flags, crc32: fields.u32(16), stored, header, data: 0 };
+    let entry = Entry {
+        name,
+        size,
+        method,
+        flags,
+        crc32: fields.u32(16),
+        stored,
+        header,
+        data: 0,
+        version: fields.u16(6),
+        time: fields.u32(12),
+        unix_time,
+    };
     (entry, findings.problems.len() == before)
 }
 
-fn check_extra(mut extra: &[u8]) -> Result<(), String> {
+/// Which times there are and the modification time in an extra field, which may hold nothing else.
+fn check_extra(mut extra: &[u8]) -> Result<Option<(u8, u32)>, String> {
+    let mut time = None;
     while !extra.is_empty() {
         if extra.len() < 4 {
             return Err("has a broken extra field".to_owned());
@@ -355,7 +380,13 @@ fn check_extra(mut extra: &[u8]) -> Result<(), String> {
             return Err("has a broken extra field".to_owned());
         }
         match id {
-            EXTRA_TIME if [5, 9, 13].contains(&length) => {}
+            EXTRA_TIME
+                if time.is_none()
+                    && [5, 9, 13].contains(&length)
+                    && [1, 3, 5, 7].contains(&extra[4]) =>
+            {
+                time = Some((extra[4], Fields(extra).u32(5)));
+            }
             1 => return Err("has zip64 sizes".to_owned()),
             other => {
                 return Err(format!("has an extra field {other:#06x} that nothing here needs"));
@@ -363,7 +394,7 @@ fn check_extra(mut extra: &[u8]) -> Result<(), String> {
         }
         extra = &extra[4 + length..];
     }
-    Ok(())
+    Ok(time)
 }
 
 /// Compares the local header, finds the data, and notes which bytes the entry takes.
@@ -411,8 +442,18 @@ fn local_header(
     if local.u16(8) != entry.method {
         wrong.push(format!("method {}", local.u16(8)));
     }
-    if let Err(reason) = check_extra(extra) {
-        wrong.push(format!("an extra field that {reason}"));
+    match check_extra(extra) {
+        Err(reason) => wrong.push(format!("an extra field that {reason}")),
+        Ok(time) if time.is_some() && entry.unix_time.is_some() && time != entry.unix_time => {
+            wrong.push("another time".to_owned());
+        }
+        Ok(_) => {}
+    }
+    if local.u32(10) != entry.time {
+        wrong.push("another time".to_owned());
+    }
+    if local.u16(4) != entry.version {
+        wrong.push("another version".to_owned());
     }
     let sizes = (local.u32(14), u64::from(local.u32(18)), u64::from(local.u32(22)));
     let expected = (entry.crc32, entry.stored, entry.size);

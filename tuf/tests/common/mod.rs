@@ -6,6 +6,8 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod forge;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -85,7 +87,7 @@ impl Sample {
                     format!("this is no {board} ROM of {folder} and does not boot\n").repeat(2000);
                 std::fs::write(at.join(format!("{board}.rom")), text).unwrap();
             }
-            let data: Vec<u8> = (0..3_000_000_u32).map(|i| (i / 97 * 31) as u8).collect();
+            let data: Vec<u8> = (0..300_000_u32).map(|i| (i / 97 * 31) as u8).collect();
             std::fs::write(at.join("zfs.img"), boot_image(&data, name, compress)).unwrap();
             std::fs::write(at.join("unix.z"), b"unix").unwrap();
             std::fs::write(at.join("pkg-list.txt"), b"pkg:/kernel\n").unwrap();
