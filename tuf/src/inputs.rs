@@ -1,5 +1,8 @@
 //! What a repository is built from, and how each input becomes targets and artifacts.
 
+pub(crate) mod corpus;
+pub(crate) mod firmware;
+mod guess;
 mod os_images;
 mod zone;
 
@@ -10,6 +13,7 @@ use proto::Digest;
 use crate::artifact::{Kind, Variant};
 use crate::{Error, names};
 
+pub use firmware::Firmware;
 pub(crate) use os_images::BoardRoms;
 pub(crate) use zone::read_layer;
 
@@ -32,6 +36,15 @@ pub enum Input {
         /// The file's name on the rack, if it is not the last segment of the path.
         file_name: Option<String>,
     },
+    /// A Hubris build archive.
+    Firmware {
+        /// The archive.
+        path: PathBuf,
+        /// What it is; without it, its `image-name` says.
+        firmware: Option<Firmware>,
+    },
+    /// Reference measurements: a CoRIM document.
+    MeasurementCorpus(PathBuf),
 }
 
 impl Input {
@@ -144,6 +157,8 @@ pub(crate) fn plan(input: &Input, system_version: &str) -> Result<Vec<Planned>, 
             os_images::plan(directory, *variant, system_version)
         }
         Input::Zone { path, file_name } => Ok(vec![zone::plan(path, file_name.as_deref())?]),
+        Input::Firmware { path, firmware } => Ok(vec![firmware::plan(path, *firmware)?]),
+        Input::MeasurementCorpus(path) => Ok(vec![corpus::plan(path)?]),
     }
 }
 

@@ -67,7 +67,7 @@ pub use artifact::{Artifact, Kind, Slot, Tags, Variant};
 pub use build::{BuildOptions, BuildReport, build};
 pub use documents::{ArtifactsDocument, InstallinatorArtifact, InstallinatorDocument};
 pub use error::Error;
-pub use inputs::Input;
+pub use inputs::{Firmware, Input};
 pub use keys::Key;
 pub use problem::{Problem, ProblemId};
 pub use verify::{Outcome, Target, Trust, VerifyOptions, VerifyReport, verify};

@@ -275,3 +275,131 @@ fn a_refused_build_leaves_the_repository_that_was_there() {
     assert!(matches!(error, Error::Input { .. }), "{error}");
     assert!(std::fs::read(&zip).unwrap() == before);
 }
+
+/// Adds firmware for every kind, and two corpora.
+fn add_firmware(sample: &Sample, options: &mut tuf::BuildOptions) {
+    let rkth = "0".repeat(64);
+    let fake = |board| hubris::Fake::new(board, "1.2.3-0.ci");
+    let rot = hubris::Fake { signer: Some(&rkth), ..fake("SimRot") };
+    let bart = "84332ef8279df87fbb759dc3866cbc50cd246fbb5a64705a7e60ba86bf01c27d";
+    let files = [
+        ("misleading.tar.gz", hubris::Fake { image_name: Some("a"), ..rot }),
+        ("rot-b.zip", hubris::Fake { image_name: Some("b"), ..rot }),
+        ("bootloader.zip", hubris::Fake { signer: Some(bart), ..rot }),
+        ("sp.zip", hubris::Fake { image_name: Some("default"), ..fake("SimGimletSp") }),
+        ("lab.zip", hubris::Fake { image_name: Some("default"), name: "lab", ..fake("SimPscSp") }),
+    ];
+    for (file, fake) in files {
+        write(sample, file, &fake.archive());
+        options.inputs.push(Input::guess(sample.path().join(file)).unwrap());
+    }
+    for (file, id) in [("corpus.zip", "all-sp"), ("corpus2", "other")] {
+        write(sample, file, &hubris::fake_corim(id, "1.0.5"));
+        options.inputs.push(Input::guess(sample.path().join(file)).unwrap());
+    }
+}
+
+#[test]
+fn every_kind_is_named_and_tagged_by_its_contents() {
+    let sample = Sample::new();
+    let mut options = sample.options("repo.zip");
+    add_firmware(&sample, &mut options);
+    let built = tuf::build(&options).unwrap();
+    let report = verify(&options.out);
+    assert!(report.outcome().is_ok(), "{report}");
+    assert_eq!(report.warnings, []);
+    let lines: Vec<_> = built
+        .artifacts
+        .iter()
+        .filter(|artifact| !artifact.target_name.contains("os-"))
+        .map(|a| format!("{} {} {}", a.target_name, a.version, a.tags_text()))
+        .collect();
+    let rkth = "0".repeat(64);
+    for wanted in [
+        format!("rot/SimRot-unsigned-1.2.3-0.ci-slot-a.zip 1.2.3-0.ci kind=rot,rot_board=SimRot,rot_rkth={rkth},rot_slot=a"),
+        format!("rot/SimRot-unsigned-1.2.3-0.ci-slot-b.zip 1.2.3-0.ci kind=rot,rot_board=SimRot,rot_rkth={rkth},rot_slot=b"),
+        "rot-bootloader/SimRot-test-bart-1.2.3-0.ci.zip 1.2.3-0.ci kind=rot_bootloader,rot_board=SimRot,\
+         rot_rkth=84332ef8279df87fbb759dc3866cbc50cd246fbb5a64705a7e60ba86bf01c27d".to_owned(),
+        "sp/SimGimletSp-1.2.3-0.ci.zip 1.2.3-0.ci kind=sp,sp_board=SimGimletSp".to_owned(),
+    ] {
+        assert!(lines.contains(&wanted), "{wanted} is not in {lines:#?}");
+    }
+    assert_eq!(lines.iter().filter(|line| line.ends_with("kind=measurement_corpus")).count(), 2);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("measurements/all-sp-") && line.contains(".cbor 1.0.5 "))
+    );
+    // Images for the lab are carried and are no artifacts.
+    assert!(built.targets.iter().any(|target| target.name == "sp/lab-1.2.3-0.ci.zip"));
+    assert!(!lines.iter().any(|line| line.contains("sp/lab")));
+    // The installer gets the corpora too.
+    let forge = common::forge::Forge::open(&options.out);
+    let document = forge.json(&format!("repo/targets/installinator_document-{VERSION}.json"));
+    assert_eq!(document["artifacts"].as_array().unwrap().len(), 6);
+    assert_eq!(document["artifacts"][1]["kind"], "measurement_corpus");
+}
+
+#[test]
+fn firmware_that_lies_is_refused() {
+    type Change = fn(&mut common::forge::Forge);
+    const ROT: &str = "rot/SimRot-unsigned-1.2.3-0.ci-slot-a.zip";
+    const SP: &str = "sp/SimGimletSp-1.2.3-0.ci.zip";
+    let cases: &[(&str, Change)] = &[
+        ("artifact-contents", |f| f.artifact(ROT, |a| a["version"] = "9.9.9".into())),
+        ("artifact-contents", |f| f.artifact(ROT, |a| a["tags"]["rot_board"] = "x".into())),
+        ("artifact-contents", |f| {
+            f.artifact(ROT, |a| a["tags"]["rot_rkth"] = "1".repeat(64).into())
+        }),
+        ("artifact-contents", |f| f.artifact(SP, |a| a["tags"]["sp_board"] = "x".into())),
+        ("artifact-contents", |f| f.target(SP, b"PK\x03\x04 no archive".to_vec())),
+        ("artifact-contents", |f| {
+            f.target(SP, hubris::Fake::new("SimGimletSp", "2.0.0").archive());
+        }),
+        ("artifact-name", |f| f.target(SP, hubris::Fake::new("SimGimletSp", "2.0.0").archive())),
+        ("artifact-contents", |f| {
+            let rot = hubris::Fake::new("SimRot", "1.2.3-0.ci");
+            f.target(ROT, hubris::Fake { image_name: Some("b"), ..rot }.archive());
+        }),
+        ("artifact-tags", |f| f.artifact(ROT, |a| a["tags"]["rot_slot"] = "c".into())),
+        ("artifact-duplicate", |f| f.artifact(ROT, |a| a["tags"]["rot_slot"] = "b".into())),
+        ("artifact-contents", |f| {
+            let name = f.json("repo/targets/artifacts-v2.json")["artifacts"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|a| a["target_name"].as_str().unwrap().to_owned())
+                .find(|name| name.starts_with("measurements/"))
+                .unwrap();
+            f.target(&name, b"\xa0".to_vec());
+        }),
+    ];
+    let sample = Sample::new();
+    let mut options = sample.options("repo.zip");
+    add_firmware(&sample, &mut options);
+    tuf::build(&options).unwrap();
+    for (id, change) in cases {
+        let mut forge = common::forge::Forge::open(&options.out);
+        change(&mut forge);
+        let path = sample.path().join("lies.zip");
+        std::fs::write(&path, forge.zip().bytes()).unwrap();
+        let report = verify(&path);
+        assert!(report.problems.iter().any(|p| p.id.as_str() == *id), "no {id}: {report}");
+    }
+}
+
+#[test]
+fn inputs_are_recognised_by_their_contents() {
+    let sample = Sample::new();
+    let guess = |name: &str| Input::guess(sample.path().join(name));
+    assert!(matches!(guess("host"), Ok(Input::OsImages { variant: tuf::Variant::Host, .. })));
+    assert!(matches!(
+        guess("trampoline"),
+        Ok(Input::OsImages { variant: tuf::Variant::Recovery, .. })
+    ));
+    write(&sample, "zone.cbor", &zone_image("ntp", VERSION, b""));
+    assert!(matches!(guess("zone.cbor"), Ok(Input::Zone { .. })));
+    assert!(guess("key").unwrap_err().to_string().contains("none of the known"));
+    assert!(guess("missing").is_err());
+    assert!(Input::guess(sample.path()).is_err());
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Target;
 use super::targets::Contents;
-use crate::artifact::{Artifact, Kind, Variant};
+use crate::artifact::{Artifact, Kind, Variant, tags_text};
 use crate::documents::{ARTIFACTS, ArtifactsDocument, InstallinatorDocument};
 use crate::inputs::BoardRoms;
 use crate::names::{check_system_version, check_version};
@@ -156,7 +156,31 @@ fn check_one(
                 findings.warning(ProblemId::ArtifactContents, name, reason);
             }
         }
-        (Some(Contents::Zone(Err(reason)) | Contents::Phase2(Err(reason))), _) => {
+        (Some(Contents::Described(Ok(described))), kind) => {
+            if described.kind.as_ref() != Some(kind) {
+                let real = described.kind.as_ref().map(|kind| tags_text(&kind.tags()));
+                differs(
+                    "tags",
+                    &artifact.tags_text(),
+                    real.as_deref().unwrap_or("an image for the lab"),
+                );
+            }
+            if described.version != artifact.version {
+                differs("version", &artifact.version, &described.version);
+            }
+            if described.target_name != *name {
+                let reason = format!("should be called {} by its contents", described.target_name);
+                findings.problem(ProblemId::ArtifactName, name, reason);
+            }
+        }
+        (
+            Some(
+                Contents::Zone(Err(reason))
+                | Contents::Phase2(Err(reason))
+                | Contents::Described(Err(reason)),
+            ),
+            _,
+        ) => {
             findings.problem(ProblemId::ArtifactContents, name, reason.clone());
         }
         _ => {}
@@ -222,7 +246,7 @@ fn check_complete(kinds: &[(&Artifact, Kind)], findings: &mut Findings) {
     }
     for kind in wanted {
         if !kinds.iter().any(|(_, there)| *there == kind) {
-            let tags = crate::artifact::tags_text(&kind.tags());
+            let tags = tags_text(&kind.tags());
             findings.problem(
                 ProblemId::ArtifactMissing,
                 ARTIFACTS,
@@ -234,6 +258,10 @@ fn check_complete(kinds: &[(&Artifact, Kind)], findings: &mut Findings) {
 
 /// Targets that an image build adds and that are no artifacts.
 fn is_known_extra(name: &str) -> bool {
+    // Service processor images for the lab.
+    if name.starts_with("sp/") && name.ends_with(".zip") {
+        return true;
+    }
     ["os-host/", "os-recovery/"].iter().any(|folder| {
         name.strip_prefix(folder).is_some_and(|file| {
             !file.contains('/') && (file == "unix.z" || file == "cpio.z" || file.ends_with(".txt"))

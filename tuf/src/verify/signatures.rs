@@ -146,7 +146,10 @@ impl KeyRing {
                 continue;
             };
             match hex::decode(&signature.sig) {
-                Ok(bytes) if verifies(key, &message, &bytes) => {
+                // One way of writing a signature only: lower case.
+                Ok(bytes)
+                    if hex::encode(&bytes) == signature.sig && verifies(key, &message, &bytes) =>
+                {
                     signers.insert(key_material(key));
                 }
                 _ => refuse(format!("the signature by the key {id} is wrong")),

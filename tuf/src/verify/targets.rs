@@ -12,7 +12,8 @@ use super::Target;
 use super::metadata::{SignedTarget, SignedTargets};
 use crate::artifact::Kind;
 use crate::documents::{ARTIFACTS, ARTIFACTS_V1, ArtifactsDocument, InstallinatorDocument};
-use crate::inputs::read_layer;
+use crate::inputs::firmware::{Described, Firmware};
+use crate::inputs::{corpus, read_layer};
 use crate::names::check_name;
 use crate::problem::{Findings, ProblemId};
 use crate::strict_json;
@@ -20,6 +21,8 @@ use crate::zip::{Archive, Entry};
 
 /// Documents are read whole.
 const DOCUMENT_LIMIT: u64 = 10 << 20;
+/// Firmware too.
+const FIRMWARE_LIMIT: u64 = 64 << 20;
 
 /// What reading the targets gave.
 pub(super) struct Read {
@@ -38,6 +41,8 @@ pub(super) enum Contents {
     Zone(Result<(String, String), String>),
     Phase2(Result<Header, String>),
     Installinator(Result<InstallinatorDocument, String>),
+    /// Firmware and corpora: what their own name, version and tags would be.
+    Described(Result<Described, String>),
 }
 
 /// A target that was found in the zip.
@@ -178,7 +183,7 @@ fn read_document(
         return Ok(None);
     };
     let Some(entry) = target.entry else { return Ok(None) };
-    let bytes = match read_whole(archive, entry)? {
+    let bytes = match read_whole(archive, entry, DOCUMENT_LIMIT)? {
         Ok(bytes) => bytes,
         Err(_) => return Ok(None), // reported as a target
     };
@@ -194,9 +199,9 @@ fn read_document(
     }
 }
 
-fn read_whole(archive: &Archive, entry: &Entry) -> io::Result<Result<Vec<u8>, String>> {
-    if entry.size > DOCUMENT_LIMIT {
-        return Ok(Err(format!("is {} bytes long; {DOCUMENT_LIMIT} are the limit", entry.size)));
+fn read_whole(archive: &Archive, entry: &Entry, limit: u64) -> io::Result<Result<Vec<u8>, String>> {
+    if entry.size > limit {
+        return Ok(Err(format!("is {} bytes long; {limit} are the limit", entry.size)));
     }
     let mut bytes = Vec::new();
     Ok(archive.stream(entry, |chunk| bytes.extend_from_slice(chunk))?.map(|()| bytes))
@@ -260,15 +265,44 @@ fn read_target(
             Contents::Phase2(boot.unwrap_or_default().finish(entry.size))
         }
         Some(Kind::InstallinatorDocument) => {
-            Contents::Installinator(read_whole(archive, entry)?.and_then(|bytes| {
+            Contents::Installinator(read_whole(archive, entry, DOCUMENT_LIMIT)?.and_then(|bytes| {
                 strict_json::parse(&bytes)
                     .and_then(serde_json::from_value)
                     .map_err(|error| format!("cannot be understood: {error}"))
             }))
         }
+        Some(Kind::Rot { slot, .. }) => firmware(archive, entry, Firmware::Rot(*slot))?,
+        Some(Kind::RotBootloader { .. }) => firmware(archive, entry, Firmware::RotBootloader)?,
+        Some(Kind::Sp { .. }) => firmware(archive, entry, Firmware::Sp)?,
+        Some(Kind::MeasurementCorpus) => {
+            let bytes = read_whole(archive, entry, corpus::LIMIT)?;
+            Contents::Described(bytes.and_then(|bytes| corpus::describe(&bytes)).map(
+                |(target_name, version)| Described {
+                    target_name,
+                    version,
+                    kind: Some(Kind::MeasurementCorpus),
+                },
+            ))
+        }
         _ => Contents::Opaque,
     });
     Ok(result)
+}
+
+/// Firmware is read into memory whole: a zip wants to be read back and forth.
+fn firmware(archive: &Archive, entry: &Entry, firmware: Firmware) -> io::Result<Contents> {
+    let bytes = read_whole(archive, entry, FIRMWARE_LIMIT)?;
+    Ok(Contents::Described(bytes.and_then(|bytes| {
+        let archive =
+            hubris::Archive::read(io::Cursor::new(bytes)).map_err(|error| error.to_string())?;
+        if let (Firmware::Rot(_), Ok(said)) = (firmware, Firmware::guess(&archive.image_name))
+            && archive.image_name != hubris::ImageName::Absent
+            && said != firmware
+        {
+            return Err(format!("is tagged as {firmware:?} and is {said:?} by its image-name"));
+        }
+        firmware.describe(&archive.caboose)
+    })))
 }
 
 /// Checks a phase-2 image as it streams past: its header, and the hash in it over the data.
