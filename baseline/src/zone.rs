@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use ips::{
-    Action, ActionKind, Fmri, InstallOptions, InstalledPackage, Manifest, Origin, Publisher,
-    StoredPayload, Timestamp,
+    Action, ActionKind, Chosen, Fmri, InstallOptions, InstalledPackage, Manifest, Origin,
+    Publisher, StoredPayload, Timestamp,
 };
 use proto::Proto;
 
@@ -24,7 +25,7 @@ use crate::plan::{Plan, is_overlay};
 pub(crate) struct ProtoOrigin<'a> {
     finder: &'a Finder<'a>,
     packages: Vec<Fmri>,
-    manifests: BTreeMap<Fmri, Manifest>,
+    manifests: BTreeMap<Fmri, Arc<Manifest>>,
     /// By publisher and SHA-1.
     payloads: BTreeMap<(String, String), Source>,
     pub(crate) warnings: Vec<Warning>,
@@ -102,7 +103,7 @@ impl<'a> ProtoOrigin<'a> {
             }
             origin.packages.push(package.fmri.clone());
             let manifest = Manifest::from_actions(&package.manifest.source, actions);
-            origin.manifests.insert(package.fmri.clone(), manifest);
+            origin.manifests.insert(package.fmri.clone(), manifest.into());
         }
         if !missing.is_empty() {
             return Err(Error::MissingPayloads { files: missing });
@@ -113,6 +114,22 @@ impl<'a> ProtoOrigin<'a> {
         origin.packages.sort();
         origin.warnings.sort();
         Ok(origin)
+    }
+
+    /// The packages by stem. Nobody asks what they need: in the proto, they have it.
+    fn chosen(&self) -> Vec<Chosen> {
+        let mut chosen: Vec<Chosen> = self
+            .manifests
+            .iter()
+            .map(|(fmri, manifest)| Chosen {
+                fmri: fmri.clone(),
+                manifest: Arc::clone(manifest),
+                origin: Some(0),
+                manual: true,
+            })
+            .collect();
+        chosen.sort_by(|a, b| a.fmri.stem.cmp(&b.fmri.stem));
+        chosen
     }
 
     /// Finds a file's payload and makes the action say what will be read.
@@ -198,7 +215,6 @@ pub(crate) fn install(
     let patterns = PATTERNS.map(|pattern| format!("'{pattern}'")).join(", ");
     let property = ("exclude-patterns".to_owned(), format!("[{patterns}]"));
     ips::set_properties(zone, &[property], date)?;
-    let wanted: Vec<String> = origin.packages.iter().map(Fmri::long).collect();
-    ips::install(zone, &wanted, &[origin], &InstallOptions { date })?;
+    ips::install_chosen(zone, origin.chosen(), &[origin], &InstallOptions { date })?;
     Ok(())
 }

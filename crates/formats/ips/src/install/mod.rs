@@ -75,6 +75,18 @@ pub fn install(
     change(proto, &image, image.config.clone(), chosen, origins, options)
 }
 
+/// Makes an image hold exactly these packages, without asking what they need: for packages that
+/// were chosen before, by [`solve`](crate::solve()) or as those of another image.
+pub fn install_chosen(
+    proto: &mut Proto,
+    chosen: Vec<Chosen>,
+    origins: &[&dyn Origin],
+    options: &InstallOptions,
+) -> Result<Report, Error> {
+    let image = Image::read(proto)?;
+    change(proto, &image, image.config.clone(), chosen, origins, options)
+}
+
 /// Takes the packages named by `patterns` out of an image. A package that another one needs is an
 /// error that names both.
 pub fn uninstall(
