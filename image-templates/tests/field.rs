@@ -1,5 +1,6 @@
 //! The templates of the field, where somebody has them: `RELENG_FIELD_TEMPLATES=DIR` names a copy
-//! of `image/templates` of oxidecomputer/helios, without the scripts.
+//! of `image/templates` of oxidecomputer/helios, without the scripts; `RELENG_FIELD_REPOSITORY=DIR`
+//! a package repository, from which everything but the zone brand is installed.
 
 use std::collections::BTreeSet;
 
@@ -45,4 +46,52 @@ fn only_scripts_and_private_files_are_missing() {
     }
     assert_eq!(missing.len(), 22, "{missing:#?}");
     assert_eq!(external.len(), 5, "{external:#?}");
+}
+
+#[test]
+fn our_templates_work_with_packages_of_others() {
+    let Some(repository) = std::env::var_os("RELENG_FIELD_REPOSITORY") else { return };
+    let repository = ips::open_origin(repository).unwrap();
+    let mut specs = Vec::new();
+    for (number, publisher) in repository
+        .packages()
+        .iter()
+        .filter_map(|f| f.publisher.clone())
+        .collect::<BTreeSet<_>>()
+        .iter()
+        .enumerate()
+    {
+        specs.push(format!("publisher_{number}_name={publisher}"));
+        specs.push(format!("publisher_{number}_url=file:///repository"));
+    }
+    for fmri in ips::newest(repository.packages()) {
+        let text = repository.manifest_text(&fmri).unwrap();
+        if !fmri.stem.contains("omicron1") && !text.contains("pkg.obsolete") {
+            specs.push(format!("base_packages+=/{}", fmri.stem));
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    for image in ["zfs", "zfs-recovery"] {
+        let mut features = Features::from_specs(&specs).unwrap();
+        let mut phases = vec!["01-os", "02-trim"];
+        if image == "zfs-recovery" {
+            features.apply("recovery").unwrap();
+            phases.push("03-recovery-trim");
+        }
+        phases.push(image);
+        let store = proto::Store::create(directory.path().join("store")).unwrap();
+        let mut proto = proto::Proto::new(store);
+        for phase in phases {
+            let origins = [&*repository];
+            let date = ips::Timestamp::from_epoch(1_767_225_600).unwrap();
+            let mut packages = image_templates::ImagePackages::new(&origins, date);
+            let mut context = image_templates::Context::new(directory.path());
+            context.packages = Some(&mut packages);
+            let plan = image_templates::load(&Search::own("sled"), phase, &features).unwrap();
+            let applied = image_templates::apply(&plan, &mut proto, &mut context);
+            let applied = applied.unwrap_or_else(|error| panic!("{error} {error:?}"));
+            assert_eq!(applied.pool.is_some(), phase == image);
+        }
+        proto.manifest.check().unwrap();
+    }
 }
