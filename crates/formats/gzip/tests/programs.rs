@@ -1,4 +1,4 @@
-//! What is written here, judged by gzip(1) and by Python's zlib.
+//! What is written here, judged by gzip(1).
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
@@ -44,8 +44,7 @@ fn the_reader_reads_what_gzip_writes() {
     assert!(data == sample());
 }
 
-/// The stream as `zlib-flate` and Python read it: pigz and openssl are not everywhere, but gzip is,
-/// and a gzip member is the same deflate data in another frame.
+/// gzip knows no zlib streams, but a gzip member is the same deflate data in another frame.
 #[test]
 fn the_deflate_data_of_a_zlib_stream_satisfy_gzip() {
     let Some(mut gzip) = verifiers::require("gzip") else { return };

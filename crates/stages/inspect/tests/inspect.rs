@@ -271,6 +271,21 @@ fn what_is_inside_is_told() {
     assert_eq!(fact(&look(Kind::HubrisArchive), "version"), "v9");
 }
 
+/// The labels of a pool as this workspace writes it, with its lists within lists.
+#[test]
+fn a_real_pool_is_described() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut proto = Proto::new(Store::create(directory.path().join("store")).unwrap());
+    let root = Entry::directory(proto::Metadata::root(0o755));
+    proto.manifest.insert(ProtoPath::root(), root).unwrap();
+    let pool = directory.path().join("pool");
+    zpool_image::write(&proto, &zpool_image::PoolOptions::ramdisk(), &pool).unwrap();
+    let inspection = inspect(&pool).unwrap();
+    assert_eq!(inspection.kind, Kind::Pool);
+    assert!(inspection.is_sound(), "{inspection}");
+    assert_eq!((fact(&inspection, "name"), fact(&inspection, "ashift")), ("rpool", "9"));
+}
+
 /// Formats in which every byte that carries something is covered by a checksum.
 const GUARDED: [Kind; 8] = [
     Kind::Baseline,
