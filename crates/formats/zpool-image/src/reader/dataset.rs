@@ -16,6 +16,9 @@ use crate::dnode::{DIRECTORY, SYSTEM_ATTRIBUTES};
 /// The longest text of a symbolic link that is believed.
 const LONGEST_LINK: u64 = 64 << 10;
 
+/// The names in a directory, sorted, with their objects.
+type Names = Vec<(Vec<u8>, u64)>;
+
 /// A dataset of a pool image, opened.
 #[derive(Debug)]
 pub struct Dataset<'a> {
@@ -23,6 +26,8 @@ pub struct Dataset<'a> {
     set: ObjectSet,
     layouts: Layouts,
     root: u64,
+    /// The directory looked into last: files are mostly asked for one directory after another.
+    recent: Option<(ProtoPath, Names)>,
 }
 
 /// The bytes of a regular file, from its begin; every block is checked.
@@ -68,7 +73,7 @@ impl<'a> Dataset<'a> {
             }
         }
         let root = number(&master, "ROOT")?;
-        Ok(Self { storage, set, layouts, root })
+        Ok(Self { storage, set, layouts, root, recent: None })
     }
 
     /// Everything in the dataset: types, modes, owners, times and links. Of a file with several
@@ -109,16 +114,19 @@ impl<'a> Dataset<'a> {
             path: storage.path.clone(),
             name: path.to_string(),
         };
-        let mut object = self.root;
-        for component in path.components() {
-            let dnode = self.set.dnode(object, self.storage)?;
-            if dnode.object_type != DIRECTORY {
-                return Err(missing(self.storage));
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(missing(self.storage));
+        };
+        if self.recent.as_ref().is_none_or(|(directory, _)| *directory != parent) {
+            let mut names = self.list(self.root, path)?;
+            for component in parent.components() {
+                let object = find(&names, component).ok_or_else(|| missing(self.storage))?;
+                names = self.list(object, path)?;
             }
-            let names = self.names(dnode)?;
-            let found = names.into_iter().find(|(name, _)| name == component);
-            object = found.ok_or_else(|| missing(self.storage))?.1;
+            self.recent = Some((parent, names));
         }
+        let names = self.recent.as_ref().map_or(&[][..], |(_, names)| names);
+        let object = find(names, name).ok_or_else(|| missing(self.storage))?;
         let dnode = self.set.dnode(object, self.storage)?;
         let Kind::File(content) = self.entry(&dnode)?.kind else {
             return Err(missing(self.storage));
@@ -133,7 +141,17 @@ impl<'a> Dataset<'a> {
         })
     }
 
-    fn names(&mut self, dnode: Dnode) -> Result<Vec<(Vec<u8>, u64)>, Error> {
+    /// What a directory on the way to a path contains, sorted by name.
+    fn list(&mut self, object: u64, path: &ProtoPath) -> Result<Names, Error> {
+        let dnode = self.set.dnode(object, self.storage)?;
+        if dnode.object_type != DIRECTORY {
+            let (image, name) = (self.storage.path.clone(), path.to_string());
+            return Err(Error::NotThere { path: image, name });
+        }
+        self.names(dnode)
+    }
+
+    fn names(&mut self, dnode: Dnode) -> Result<Names, Error> {
         let names = entries(&mut Object::new(dnode), self.storage)?;
         names
             .into_iter()
@@ -199,6 +217,11 @@ impl<'a> Dataset<'a> {
         let text = usize::try_from(size).ok().and_then(|size| text.get(..size));
         text.map(<[u8]>::to_vec).ok_or_else(|| self.storage.damaged("a link without its text"))
     }
+}
+
+fn find(names: &[(Vec<u8>, u64)], name: &[u8]) -> Option<u64> {
+    let index = names.binary_search_by(|(other, _)| other.as_slice().cmp(name)).ok()?;
+    Some(names[index].1)
 }
 
 impl FileReader<'_> {
