@@ -1,5 +1,7 @@
 //! Directories laid over an image.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 mod tools;
 
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,5 +1,7 @@
 //! The sources of the sample, read by those who will read them.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
