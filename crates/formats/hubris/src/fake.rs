@@ -45,7 +45,8 @@ impl<'a> Fake<'a> {
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(zip::DateTime::default());
         zip.set_comment("hubris build archive v0")?;
-        zip.start_file("img/final.elf", options)?;
+        // As real archives have it.
+        zip.start_file("img/final.elf", options.compression_method(CompressionMethod::Bzip2))?;
         zip.write_all(&self.elf())?;
         if let Some(name) = self.image_name {
             zip.start_file("image-name", options)?;
