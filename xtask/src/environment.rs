@@ -86,3 +86,24 @@ impl Checkout {
 pub(crate) fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
+
+/// The cargo that runs this program.
+pub(crate) fn cargo() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Cargo's home directory.
+pub(crate) fn cargo_home() -> PathBuf {
+    match std::env::var_os("CARGO_HOME") {
+        Some(home) => home.into(),
+        None => std::env::home_dir().unwrap_or_default().join(".cargo"),
+    }
+}
+
+/// Where cargo builds this workspace.
+pub(crate) fn target_directory() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => workspace().join(directory),
+        None => workspace().join("target"),
+    }
+}

@@ -95,7 +95,7 @@ fn compiler() -> Finding {
 }
 
 fn illumos_target() -> Finding {
-    let target = brand::packaging::ILLUMOS_TARGET;
+    let target = brand::packaging::ILLUMOS;
     let library = duct::cmd!("rustc", "--print", "target-libdir", "--target", target)
         .dir(environment::workspace())
         .stderr_null()

@@ -1,0 +1,100 @@
+//! `cargo xtask layer`: zone image layers.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use oxide_archive::{ArchiveType, Expect, Options};
+
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+/// Work on zone image layers and other Oxide archives.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Unpack(Unpack),
+}
+
+/// Unpack a layer below a directory, as the brand does at zone install.
+///
+/// Members that lead outside, go through symbolic links, are devices or come twice are refused, as
+/// are a damaged gzip stream and anything behind it. The directory is made; if it is there, it
+/// must be empty. After a refusal nothing is left in it.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  cargo xtask layer unpack nexus.tar.gz --root /tmp/nexus")]
+struct Unpack {
+    /// The archive
+    file: PathBuf,
+
+    /// The directory that becomes the zone's root
+    #[arg(long, value_name = "DIR")]
+    root: PathBuf,
+
+    /// Take an archive of any type (baseline, os), not only a layer
+    #[arg(long)]
+    any: bool,
+}
+
+impl Arguments {
+    pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
+        match self.command {
+            Command::Unpack(arguments) => arguments.run(printer),
+        }
+    }
+}
+
+impl Unpack {
+    fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
+        if !self.file.is_file() {
+            return Err(Failure::missing(format!("{} is missing", self.file.display())));
+        }
+        let root = &self.root;
+        if fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Failure::usage(format!("{} is not empty", root.display()))
+                .hint("give a new or empty directory"));
+        }
+        let options = if self.any {
+            let archive_type = oxide_archive::read_metadata(&self.file)?.archive_type;
+            Options { expect: Expect::Any, ..Options::for_type(archive_type) }
+        } else {
+            Options::for_type(ArchiveType::Layer)
+        };
+        // Unpacked beside its final name, so that a refused archive leaves nothing behind.
+        let parent = match root.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let stage = tempfile::Builder::new()
+            .prefix(".layer.")
+            .tempdir_in(&parent)
+            .map_err(|error| format!("cannot create a directory in {}: {error}", parent.display()))?;
+        let inner = stage.path().join("root");
+        fs::DirBuilder::new().create(&inner)?;
+        fs::set_permissions(&inner, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let unpacked = oxide_archive::unpack(&self.file, &inner, &options)?;
+        fs::rename(&inner, root)
+            .map_err(|error| format!("cannot make {}: {error}", root.display()))?;
+        printer.good(
+            "unpacked",
+            format_args!(
+                "{} paths, {} bytes in {}",
+                unpacked.manifest.len(),
+                unpacked.bytes,
+                root.display()
+            ),
+        );
+        if !unpacked.owners_set {
+            printer.warn("owners were not set: that needs root");
+        }
+        printer.result(root.display());
+        Ok(ExitStatus::Success)
+    }
+}

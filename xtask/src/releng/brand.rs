@@ -1,0 +1,126 @@
+//! The brand job: its programs, its packages, their repository and archive.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use brand::packaging::{self, Build, Built};
+use ips::{Mogrify, PackageArchive, Publication, Repository};
+use jobs::{Context, Job, JobError};
+
+use super::packages;
+use crate::environment;
+use crate::failure::Failure;
+
+/// The publisher of the brand's packages, as in the field.
+pub(crate) const PUBLISHER: &str = "helios-dev";
+
+/// The component version and branch of the brand's packages: above those deployed, which are 1.x.
+const VERSION: &str = "2.0.0";
+
+/// The brand job and what it makes.
+#[derive(Debug, Clone)]
+pub(crate) struct Brand {
+    /// The repository.
+    pub(crate) repository: PathBuf,
+    /// What summaries must say of the programs.
+    pub(crate) notice: Option<String>,
+    target: String,
+    cargo_home: PathBuf,
+    archive: PathBuf,
+    staging: PathBuf,
+    build_time: i64,
+}
+
+impl Brand {
+    /// Finds out what the brand can be built for.
+    pub(crate) fn new(set: &Path, work: &Path, build_time: i64) -> Result<Self, Failure> {
+        let rustc = |arguments: &[&str]| {
+            duct::cmd("rustc", arguments)
+                .dir(environment::workspace())
+                .read()
+                .map_err(|error| Failure::missing(format!("cannot ask rustc: {error}")))
+        };
+        let sysroot = rustc(&["--print", "sysroot"])?;
+        let target = if packaging::is_illumos_possible(Path::new(&sysroot)) {
+            packaging::ILLUMOS.to_owned()
+        } else {
+            let version = rustc(&["-vV"])?;
+            version
+                .lines()
+                .find_map(|line| line.strip_prefix("host: "))
+                .ok_or_else(|| Failure::new("`rustc -vV` does not name its host"))?
+                .to_owned()
+        };
+        let notice = Built::for_target(&target).notice();
+        Ok(Self {
+            repository: set.join("brand/repo"),
+            notice: notice.map(|notice| format!("the brand's programs are {notice}")),
+            target,
+            cargo_home: environment::cargo_home(),
+            archive: set.join("brand/omicron1-brand.p5p"),
+            staging: work.join("brand"),
+            build_time,
+        })
+    }
+
+    /// The file that is there when the repository is.
+    pub(crate) fn marker(&self) -> PathBuf {
+        self.repository.join("pkg5.repository")
+    }
+
+    /// The job.
+    pub(crate) fn job(&self) -> Job {
+        let made = [self.marker(), self.archive.clone()];
+        let brand = self.clone();
+        Job::new("brand", move |job| brand.run(job)).makes(made)
+    }
+
+    fn run(&self, job: &Context) -> Result<(), JobError> {
+        let workspace = environment::workspace();
+        let line = packaging::build(&Build {
+            workspace: &workspace,
+            cargo_home: &self.cargo_home,
+            target_directory: &environment::target_directory().join("brand"),
+            target: &self.target,
+        })?;
+        let mut command =
+            job.command(environment::cargo()).arguments(&line.arguments).directory(&line.directory);
+        for (name, value) in &line.environment {
+            command = command.environment(name, value.as_deref());
+        }
+        command.run()?;
+
+        let built = Built::for_target(&self.target);
+        let sources = packaging::packages(&workspace.join("brand"), &line.programs);
+        for package in &sources {
+            for (path, source) in &package.files {
+                let to = self.staging.join(path);
+                if let Some(parent) = to.parent() {
+                    fs::create_dir_all(parent)?;
+                }
+                fs::copy(source, &to)
+                    .map_err(|error| format!("cannot copy {}: {error}", source.display()))?;
+            }
+        }
+        let timestamp = packages::date(self.build_time)?;
+        let mut repository = Repository::create(&self.repository, PUBLISHER)?;
+        let publication = Publication {
+            content: vec![self.staging.clone()],
+            mogrify: Mogrify {
+                macros: packaging::macros(VERSION, &built),
+                ..Mogrify::default()
+            },
+            ..Publication::new(PUBLISHER, timestamp)
+        };
+        let manifests: Vec<&PathBuf> = sources.iter().map(|package| &package.manifest).collect();
+        let published = ips::publish(&mut repository, &publication, &manifests)?;
+        for fmri in &published {
+            job.log(format_args!("published {fmri}"));
+        }
+        PackageArchive::write(&self.archive, &repository, &published, timestamp)?;
+        if let Some(notice) = &self.notice {
+            job.log(notice);
+        }
+        Ok(())
+    }
+}

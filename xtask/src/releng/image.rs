@@ -1,0 +1,503 @@
+//! The jobs of one OS image, host or trampoline.
+//!
+//! ```text
+//! os ─▶ (baseline) ─▶ trim ─▶ final ─▶ pool ─▶ phase-2 ─▶ os-archive
+//!                       └──▶ unix        boot-archive ──────┘
+//! ```
+//!
+//! Jobs hand a proto on as its manifest, a file; the contents of all protos of a run are in one
+//! store.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use boot_image::os_archive::Parts;
+use boot_image::{FileList, phase2};
+use image_templates::{
+    Context, Features, ImagePackages, Modes, Plan, PoolDescription, Search, genproto,
+};
+use jobs::{Job, JobError};
+use proto::{Mtime, Proto, ProtoPath, Store};
+
+use super::config;
+use super::overlay::{self, Piece};
+use super::packages::{self, Origins};
+use super::pool;
+use crate::failure::Failure;
+
+/// The boards whose ROMs an update repository has.
+pub(crate) const BOARDS: [&str; 2] = ["gimlet", "cosmo"];
+
+/// The kernel, which becomes `unix.z`.
+const KERNEL: &str = "platform/oxide/kernel/amd64/unix";
+
+const MIB: u64 = 1 << 20;
+
+/// The dataset and snapshots of the templates' phases.
+const DATASET: &str = "ramdisk";
+
+/// Which image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    Host,
+    Trampoline,
+}
+
+impl Which {
+    /// The name of the results' directory and of the jobs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Trampoline => "trampoline",
+        }
+    }
+
+    /// The templates of the dataset phases, then of the pool.
+    fn templates(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Self::Host => (&["ramdisk-02-trim"], "zfs"),
+            Self::Trampoline => {
+                (&["ramdisk-02-trim", "ramdisk-03-recovery-trim"], "zfs-recovery")
+            }
+        }
+    }
+}
+
+/// Everything about one image.
+#[derive(Debug, Clone)]
+pub(crate) struct Image {
+    pub(crate) which: Which,
+    /// The name in the phase-2 header.
+    pub(crate) name: String,
+    /// Features, in order.
+    pub(crate) features: Vec<String>,
+    pub(crate) search: Search,
+    /// The list of the boot archive's members.
+    pub(crate) boot_archive: PathBuf,
+    /// What is laid over the image, in order: omicron packages, then directories.
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) directories: Vec<PathBuf>,
+    /// ROMs by board, as far as they are given.
+    pub(crate) roms: Vec<(String, PathBuf)>,
+    /// Whether stand-ins are made for the others.
+    pub(crate) stand_in_roms: bool,
+    pub(crate) target_size: u64,
+    pub(crate) size: Option<config::Size>,
+    /// Lines for `image-args.txt` and the git status.
+    pub(crate) commit: String,
+    pub(crate) build_time: i64,
+}
+
+/// Where one image's files are.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// Results.
+    pub(crate) set: PathBuf,
+    /// Intermediate files.
+    pub(crate) work: PathBuf,
+    /// The store of all protos' contents.
+    pub(crate) store: PathBuf,
+}
+
+impl Places {
+    /// The proto with all packages installed.
+    pub(crate) fn os(&self) -> PathBuf {
+        self.work.join("os.mtree")
+    }
+
+    fn trim(&self) -> PathBuf {
+        self.work.join("trim.mtree")
+    }
+
+    fn last(&self) -> PathBuf {
+        self.work.join("final.mtree")
+    }
+
+    fn pool(&self) -> PathBuf {
+        self.work.join("pool.img")
+    }
+
+    /// Reads a proto that another job left.
+    pub(crate) fn load(&self, manifest: &Path) -> Result<Proto, JobError> {
+        Ok(Proto::load(manifest, Store::create(&self.store)?)?)
+    }
+
+    fn new_proto(&self) -> Result<Proto, JobError> {
+        Ok(Proto::new(Store::create(&self.store)?))
+    }
+}
+
+/// The plans of an image's templates, loaded before anything runs.
+#[derive(Debug)]
+struct Plans {
+    os: Plan,
+    trim: Vec<Plan>,
+    last: Plan,
+}
+
+impl Image {
+    fn plans(&self) -> Result<Plans, Failure> {
+        let features = Features::from_specs(&self.features)
+            .map_err(|error| Failure::usage(format!("features of {}: {error}", self.which.name())))?;
+        let load = |name: &str| {
+            image_templates::load(&self.search, name, &features).map_err(Failure::usage)
+        };
+        let (trim, last) = self.which.templates();
+        Ok(Plans {
+            os: load("ramdisk-01-os")?,
+            trim: trim.iter().map(|name| load(name)).collect::<Result<_, _>>()?,
+            last: load(last)?,
+        })
+    }
+
+    /// The jobs. Packages come from `origins`, which need `os_reads`; `trim_reads` are files that the trim templates take from other jobs.
+    pub(crate) fn jobs(
+        self,
+        places: &Places,
+        origins: Origins,
+        os_reads: Vec<PathBuf>,
+        trim_reads: Vec<PathBuf>,
+    ) -> Result<Vec<Job>, Failure> {
+        let plans = self.plans()?;
+        let list = FileList::read(&self.boot_archive).map_err(Failure::usage)?;
+        let mut overlays = Vec::new();
+        for directory in &self.directories {
+            overlays.push(genproto(directory, Modes::AsOnDisk).map_err(Failure::usage)?);
+        }
+        let image = Arc::new(self);
+        let pool = Arc::new(OnceLock::new());
+        Ok(vec![
+            image.os_job(places, plans.os, origins, os_reads),
+            image.trim_job(places, plans.trim, trim_reads),
+            image.final_job(places, plans.last, overlays, &pool),
+            image.pool_job(places, &pool),
+            image.phase2_job(places),
+            image.unix_job(places),
+            image.boot_archive_job(places, list),
+            image.rom_job(places),
+            image.os_archive_job(places),
+        ])
+    }
+
+    fn job(
+        self: &Arc<Self>,
+        name: &str,
+        action: impl FnOnce(&Self, &jobs::Context) -> Result<(), JobError> + Send + 'static,
+    ) -> Job {
+        let image = Arc::clone(self);
+        Job::new(format!("{}/{name}", self.which.name()), move |job| action(&image, job))
+    }
+
+    fn context<'a>(&self, places: &Places) -> Result<Context<'a>, JobError> {
+        let output = places.work.join("output");
+        fs::create_dir_all(&output)?;
+        Ok(Context {
+            mtime: Mtime::from_seconds(self.build_time),
+            ..Context::new(output)
+        })
+    }
+
+    fn os_job(
+        self: &Arc<Self>,
+        places: &Places,
+        plan: Plan,
+        origins: Origins,
+        reads: Vec<PathBuf>,
+    ) -> Job {
+        let at = places.clone();
+        self.job("os", move |image, job| {
+            let mut proto = at.new_proto()?;
+            let opened = origins.reopen()?;
+            let origins: Vec<&dyn ips::Origin> = opened.iter().map(|origin| &**origin).collect();
+            let mut packages = ImagePackages::new(&origins, packages::date(image.build_time)?);
+            let mut context = image.context(&at)?;
+            context.packages = Some(&mut packages);
+            apply(&plan, &mut proto, &mut context, job)?;
+            for note in &packages.notes {
+                job.log(note);
+            }
+            proto.save(&at.os())?;
+            Ok(())
+        })
+        .reads(reads)
+        .makes([places.os()])
+    }
+
+    fn trim_job(self: &Arc<Self>, places: &Places, plans: Vec<Plan>, reads: Vec<PathBuf>) -> Job {
+        let at = places.clone();
+        self.job("trim", move |image, job| {
+            let mut proto = at.load(&at.os())?;
+            for plan in &plans {
+                apply(plan, &mut proto, &mut image.context(&at)?, job)?;
+            }
+            proto.save(&at.trim())?;
+            Ok(())
+        })
+        .reads(reads)
+        .reads([places.os()])
+        .makes([places.trim()])
+    }
+
+    fn final_job(
+        self: &Arc<Self>,
+        places: &Places,
+        plan: Plan,
+        directories: Vec<Plan>,
+        pool: &Arc<OnceLock<PoolDescription>>,
+    ) -> Job {
+        let (at, pool) = (places.clone(), Arc::clone(pool));
+        let reads: Vec<PathBuf> = self.pieces.iter().map(|piece| piece.archive.clone()).collect();
+        self.job("final", move |image, job| {
+            let mut context = image.context(&at)?;
+            let trimmed = at.load(&at.trim())?;
+            for snapshot in ["trim", "recovery-trim"] {
+                context.snapshot(DATASET, snapshot, trimmed.clone());
+            }
+            let mut proto = at.new_proto()?;
+            let applied = apply(&plan, &mut proto, &mut context, job)?;
+            let description = applied
+                .pool
+                .ok_or_else(|| format!("{}: makes no pool", plan.template.display()))?;
+            if !image.pieces.is_empty() {
+                let tree = at.work.join("overlay");
+                overlay::make_tree(&image.pieces, &tree).map_err(|failure| failure.error)?;
+                let plan = genproto(&tree, Modes::AsOnDisk)?;
+                apply(&plan, &mut proto, &mut context, job)?;
+            }
+            for plan in &directories {
+                apply(plan, &mut proto, &mut context, job)?;
+            }
+            proto.save(&at.last())?;
+            pool.set(description).map_err(|_| "the pool was described twice")?;
+            Ok(())
+        })
+        .reads(reads)
+        .reads([places.trim()])
+        .makes([places.last()])
+    }
+
+    fn pool_job(self: &Arc<Self>, places: &Places, pool: &Arc<OnceLock<PoolDescription>>) -> Job {
+        let (at, pool) = (places.clone(), Arc::clone(pool));
+        self.job("pool", move |image, job| {
+            let description = pool.get().ok_or("the pool was not described")?;
+            let options = pool::options(description, image.size.as_ref(), image.build_time)
+                .map_err(|failure| failure.error)?;
+            let proto = at.load(&at.last())?;
+            let report = zpool_image::write(&proto, &options, &at.pool())?;
+            job.log(format_args!("{report:#?}"));
+            if report.size > image.target_size {
+                return Err(format!(
+                    "the pool image has {} MiB and the ramdisk {} MiB; make target-size larger \
+                     or the image smaller",
+                    report.size.div_ceil(MIB),
+                    image.target_size / MIB
+                )
+                .into());
+            }
+            Ok(())
+        })
+        .reads([places.last()])
+        .makes([places.pool()])
+    }
+
+    fn phase2_job(self: &Arc<Self>, places: &Places) -> Job {
+        let at = places.clone();
+        let made = [places.set.join("zfs.img"), places.set.join("boot_image_csum")];
+        self.job("phase-2", move |image, job| {
+            let options = phase2::Options {
+                target_size: image.target_size,
+                compress: image.which == Which::Trampoline,
+                ..phase2::Options::new(&image.name)
+            };
+            let written = phase2::write(&at.pool(), &at.set.join("zfs.img"), &options)?;
+            job.log(format_args!("{:#?}", written.header));
+            phase2::write_checksum(&written.header, &at.set.join("boot_image_csum"))?;
+            fs::remove_file(at.pool())?;
+            Ok(())
+        })
+        .reads([places.pool()])
+        .makes(made)
+    }
+
+    fn unix_job(self: &Arc<Self>, places: &Places) -> Job {
+        let at = places.clone();
+        self.job("unix", move |_, _| {
+            let proto = at.load(&at.trim())?;
+            let path = ProtoPath::new(KERNEL)?;
+            let content = proto
+                .manifest
+                .get(&path)
+                .and_then(|entry| entry.content())
+                .ok_or_else(|| format!("no package delivers the kernel, {path}"))?;
+            let kernel = proto.contents.open(&path, content)?;
+            boot_image::compress(kernel, KERNEL.as_ref(), &at.set.join("unix.z"))?;
+            Ok(())
+        })
+        .reads([places.trim()])
+        .makes([places.set.join("unix.z")])
+    }
+
+    fn boot_archive_job(self: &Arc<Self>, places: &Places, list: FileList) -> Job {
+        let at = places.clone();
+        let made = [places.set.join("cpio"), places.set.join("cpio.z")];
+        self.job("boot-archive", move |image, job| {
+            let proto = at.load(&at.trim())?;
+            let header = phase2::read_header(&at.set.join("zfs.img"))?;
+            let cpio = at.set.join("cpio");
+            let written = boot_image::boot_archive::write(
+                &proto,
+                &list,
+                &header.sha256,
+                u64::try_from(image.build_time).unwrap_or(0),
+                &cpio,
+            )?;
+            job.log(format_args!("{} members", written.members));
+            boot_image::compress_file(&cpio, &at.set.join("cpio.z"))?;
+            Ok(())
+        })
+        .reads([places.trim(), places.set.join("zfs.img")])
+        .makes(made)
+    }
+
+    fn rom_path(places: &Places, board: &str) -> PathBuf {
+        places.set.join(format!("{board}.rom"))
+    }
+
+    fn rom_job(self: &Arc<Self>, places: &Places) -> Job {
+        let at = places.clone();
+        let reads: Vec<PathBuf> = self.roms.iter().map(|(_, path)| path.clone()).collect();
+        let made: Vec<PathBuf> =
+            self.rom_boards().iter().map(|board| Self::rom_path(places, board)).collect();
+        self.job("roms", move |image, job| {
+            for board in image.rom_boards() {
+                let to = Self::rom_path(&at, &board);
+                match image.roms.iter().find(|(given, _)| *given == board) {
+                    Some((_, from)) => {
+                        fs::copy(from, &to)
+                            .map_err(|error| format!("cannot copy {}: {error}", from.display()))?;
+                    }
+                    None => {
+                        job.log(format_args!("{board}: a stand-in"));
+                        let text = format!(
+                            "This is not a boot ROM. It stands in for the {board} ROM of the {} \
+                             image, which needs firmware that is not public. It does not boot.\n",
+                            image.which.name()
+                        );
+                        fs::write(&to, text)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+        .reads(reads)
+        .makes(made)
+    }
+
+    /// The boards this image has ROMs for, given or stood in for.
+    fn rom_boards(&self) -> Vec<String> {
+        let mut boards: Vec<String> = self.roms.iter().map(|(board, _)| board.clone()).collect();
+        if self.stand_in_roms {
+            let missing = |board: &&str| !self.roms.iter().any(|(given, _)| given == board);
+            boards.extend(BOARDS.into_iter().filter(missing).map(str::to_owned));
+        }
+        boards.sort();
+        boards
+    }
+
+    /// Whether any ROM is a stand-in.
+    pub(crate) fn has_stand_ins(&self) -> bool {
+        self.rom_boards().len() > self.roms.len()
+    }
+
+    /// The boards that a repository needs and nobody gave.
+    pub(crate) fn missing_roms(&self) -> Vec<&'static str> {
+        let boards = self.rom_boards();
+        BOARDS.into_iter().filter(|board| !boards.iter().any(|given| given == board)).collect()
+    }
+
+    fn os_archive_job(self: &Arc<Self>, places: &Places) -> Job {
+        let at = places.clone();
+        let parts = ["zfs.img", "unix.z", "cpio.z"].map(|name| places.set.join(name));
+        let roms: Vec<PathBuf> =
+            self.rom_boards().iter().map(|board| Self::rom_path(places, board)).collect();
+        self.job("os-archive", move |image, job| {
+            let os = at.load(&at.os())?;
+            let installed = ips::Image::read(&os)?;
+            let publishers: Vec<String> = installed
+                .config
+                .publishers
+                .iter()
+                .map(|publisher| format!("{}\n", publisher.name))
+                .collect();
+            let packages: Vec<String> = installed
+                .packages
+                .iter()
+                .map(|package| format!("{}\n", package.fmri.short()))
+                .collect();
+            let [phase2, unix, boot_archive] =
+                ["zfs.img", "unix.z", "cpio.z"].map(|name| at.set.join(name));
+            let roms: Vec<(String, PathBuf)> = image
+                .rom_boards()
+                .into_iter()
+                .map(|board| (board.clone(), Self::rom_path(&at, &board)))
+                .collect();
+            let parts = Parts {
+                image_args: Some(image.arguments_text()),
+                git_status: vec![("releng".to_owned(), format!("{}\n", image.commit))],
+                publishers: Some(publishers.concat()),
+                packages: Some(packages.concat()),
+                phase2,
+                unix,
+                boot_archive,
+                default_rom: roms
+                    .iter()
+                    .find(|(board, _)| board == BOARDS[0])
+                    .map(|(_, path)| path.clone()),
+                roms,
+            };
+            let written = boot_image::os_archive::write(
+                &parts,
+                image.build_time,
+                &at.set.join("os.tar.gz"),
+            )?;
+            for name in written.absent {
+                job.log(format_args!("absent: {name}"));
+            }
+            Ok(())
+        })
+        .reads(parts)
+        .reads(roms)
+        .reads([places.os()])
+        .makes([places.set.join("os.tar.gz")])
+    }
+
+    /// What the image was made from, for `image-args.txt`.
+    fn arguments_text(&self) -> String {
+        let mut text = format!("image {}\nname {}\n", self.which.name(), self.name);
+        for feature in self.features.iter().filter(|feature| !feature.contains("_url")) {
+            text.push_str(&format!("feature {feature}\n"));
+        }
+        for piece in &self.pieces {
+            text.push_str(&format!("overlay {} as {}\n", piece.package, piece.service));
+        }
+        text
+    }
+}
+
+/// Applies a plan and tells the job's log what it said.
+fn apply(
+    plan: &Plan,
+    proto: &mut Proto,
+    context: &mut Context<'_>,
+    job: &jobs::Context,
+) -> Result<image_templates::Applied, JobError> {
+    job.check_stop()?;
+    job.log(format_args!("applying {}", plan.template.display()));
+    let applied = image_templates::apply(plan, proto, context)?;
+    for note in &applied.notes {
+        job.log(note);
+    }
+    job.log(format_args!("{} steps, {} paths", applied.steps, proto.manifest.len()));
+    Ok(applied)
+}

@@ -1,0 +1,461 @@
+//! The main job: one graph from packages to a verified repository.
+
+mod brand;
+mod config;
+mod finished;
+mod helios_build;
+mod image;
+mod overlay;
+mod packages;
+mod pool;
+mod progress;
+mod repository;
+mod result_set;
+mod sample;
+mod summary;
+mod version;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use boot_image::phase2;
+use image_templates::Search;
+use jobs::{Graph, Job, Stop};
+
+pub(crate) use self::helios_build::lines as helios_build_lines;
+pub(crate) use self::progress::Mode;
+
+use self::brand::Brand;
+use self::config::Config;
+use self::image::{Image, Places, Which};
+use self::overlay::{Packages, Piece, Zone};
+use self::packages::Origins;
+use self::progress::Progress;
+use self::result_set::ResultSet;
+use self::summary::Summary;
+use crate::environment::{self, BuildClock, Checkout};
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+use crate::printer::{self, Printer};
+
+/// What the user asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) out: PathBuf,
+    pub(crate) keys: Vec<PathBuf>,
+    pub(crate) version: Option<String>,
+    pub(crate) expires: Option<u32>,
+    pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// `MAJOR.MINOR.PATCH` of the default system version.
+const BASE_VERSION: &str = "20.0.0";
+
+/// What a repository signed by nobody in particular must say.
+const THROWAWAY: &str = "the repository is signed by a THROWAWAY key that is gone now; give --key \
+                         for one that anybody can trust";
+
+/// A request with everything that follows from config, environment and defaults.
+struct Settings {
+    request: Request,
+    config: Config,
+    /// Whether the embedded sample is built.
+    sample: bool,
+    clock: BuildClock,
+    checkout: Checkout,
+    version: String,
+}
+
+impl Settings {
+    /// Reads the config; without one the sample is laid out in `work`, and its config is read as
+    /// any other.
+    fn resolve(request: Request, work: &Path) -> Result<Self, Failure> {
+        let sample = request.config.is_none();
+        let clock = BuildClock::read()?;
+        let checkout = Checkout::read(&environment::workspace());
+        let version = |base: Option<&str>| -> Result<String, Failure> {
+            let version = request.version.clone().unwrap_or_else(|| {
+                version::default_version(base.unwrap_or(BASE_VERSION), &checkout, sample)
+            });
+            version::check_version(&version)?;
+            Ok(version)
+        };
+        let (config, version) = match &request.config {
+            Some(path) => {
+                let config = Config::read(path)?;
+                let version = version(config.base_version.as_deref())?;
+                (config, version)
+            }
+            None => {
+                let version = version(None)?;
+                let laid_out =
+                    sample::lay_out(&work.join("sample"), &version, clock.seconds())?;
+                (Config::read(&laid_out)?, version)
+            }
+        };
+        repository::check_keys(&request.keys)?;
+        Ok(Self { request, config, sample, clock, checkout, version })
+    }
+
+    fn image_config(&self, which: Which) -> &config::Image {
+        match which {
+            Which::Host => &self.config.host,
+            Which::Trampoline => &self.config.trampoline,
+        }
+    }
+
+    /// The name in the phase-2 header: who built it from which commit, and when. Readers tell a
+    /// recovery image by the first word.
+    fn image_name(&self, which: Which) -> String {
+        if let Some(name) = &self.image_config(which).name {
+            return name.clone();
+        }
+        let kind = match which {
+            Which::Trampoline => "recovery",
+            Which::Host if self.sample => "sample",
+            Which::Host if environment::is_ci() => "ci",
+            Which::Host => "local",
+        };
+        let time = self.clock.time.strftime("%Y-%m-%d %H:%M");
+        format!("{kind} {} {time}", self.checkout.short(7))
+    }
+
+    /// The features of an image, in the order that later ones override earlier ones.
+    fn features(&self, which: Which, origins: &Origins) -> Vec<String> {
+        let mut features = origins.features();
+        match which {
+            Which::Host if self.has_brand() => features.push("omicron1".to_owned()),
+            Which::Host => {}
+            Which::Trampoline => features.push("recovery".to_owned()),
+        }
+        if !self.config.packages.install.is_empty() {
+            features.push("^base_packages".to_owned());
+        }
+        for package in &self.config.packages.install {
+            features.push(format!("base_packages+={package}"));
+        }
+        for package in &self.image_config(which).packages {
+            features.push(format!("extra_packages+={package}"));
+        }
+        features.extend(self.config.templates.features.iter().cloned());
+        features.extend(self.image_config(which).features.iter().cloned());
+        features
+    }
+
+    fn has_brand(&self) -> bool {
+        self.config.packages.brand.unwrap_or(true)
+    }
+
+    /// Everything about one image.
+    fn image(
+        &self,
+        which: Which,
+        origins: &Origins,
+        baseline: &Path,
+        packages: Option<&Packages>,
+    ) -> Result<Image, Failure> {
+        let config = self.image_config(which);
+        let templates = &self.config.templates;
+        let group = templates.group.as_deref().unwrap_or("sled");
+        let mut search = match &templates.directory {
+            Some(directory) => Search::new(directory, group),
+            None => Search::own(group),
+        };
+        // The baseline comes first: an external source of the same name is not ours.
+        search = search.external(baseline);
+        for directory in &templates.external {
+            search = search.external(directory);
+        }
+        for name in [baseline::ARCHIVE, baseline::GZONLY] {
+            search = search.promise(name);
+        }
+        let boot_archive = match &templates.boot_archive {
+            Some(path) => path.clone(),
+            None => search.group_directory().join("boot-archive-files.txt"),
+        };
+        let target_size = config.target_size.map_or(phase2::DEFAULT_TARGET_SIZE, |size| size << 20);
+        Ok(Image {
+            which,
+            name: self.image_name(which),
+            features: self.features(which, origins),
+            search,
+            boot_archive,
+            pieces: self.pieces(which, packages)?,
+            directories: config.proto.clone(),
+            roms: config.roms.clone().into_iter().collect(),
+            stand_in_roms: config.stand_in_roms,
+            target_size,
+            size: config.size.clone(),
+            commit: self.checkout.commit.clone().unwrap_or_else(|| "unknown".to_owned()),
+            build_time: self.clock.seconds(),
+        })
+    }
+
+    /// The omicron packages of an image.
+    fn pieces(&self, which: Which, packages: Option<&Packages>) -> Result<Vec<Piece>, Failure> {
+        let Some(packages) = packages else { return Ok(Vec::new()) };
+        let default: &[(&str, config::Method)] = match which {
+            Which::Host => &config::HOST_OVERLAY,
+            Which::Trampoline => &config::TRAMPOLINE_OVERLAY,
+        };
+        match &self.image_config(which).overlay {
+            Some(list) => list.iter().map(|(name, method)| packages.piece(name, *method)).collect(),
+            None => default.iter().map(|(name, method)| packages.piece(name, *method)).collect(),
+        }
+    }
+
+    /// The zones of the repository.
+    fn zones(&self, packages: Option<&Packages>) -> Result<Vec<Zone>, Failure> {
+        let mut zones = Vec::new();
+        if let Some(packages) = packages {
+            let default = || config::ZONES.map(str::to_owned).to_vec();
+            for name in self.config.repository.zones.clone().unwrap_or_else(default) {
+                zones.push(packages.zone(&name)?);
+            }
+        }
+        for path in &self.config.repository.zone_files {
+            let name = path.file_name().and_then(|name| name.to_str());
+            match name {
+                Some(name) if path.is_file() => {
+                    zones.push(Zone { archive: path.clone(), file_name: name.to_owned() });
+                }
+                _ => {
+                    return Err(Failure::missing(format!(
+                        "zone image {} is missing",
+                        path.display()
+                    )));
+                }
+            }
+        }
+        Ok(zones)
+    }
+}
+
+/// Builds everything that a request asks for.
+pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<ExitStatus, Failure> {
+    let start = Instant::now();
+    let limit = request
+        .jobs
+        .or_else(|| std::thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get);
+    // One pool of threads for all jobs: the limit holds for the whole run. A second call in one
+    // process keeps the first pool, which changes no output.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(limit).build_global();
+    let stop = Stop::new();
+    stop_on_signals(&stop)?;
+    let set = ResultSet::begin(&request.out)?;
+    let settings = Settings::resolve(request, &set.work())?;
+    let logs = set.directory().join("logs");
+    let (graph, notices) = graph(&settings, &set)?;
+    let progress = Progress::new(mode, printer);
+    let done = graph
+        .run(limit, &logs, &stop, &progress)
+        .map_err(|error| explain(error, &set))?;
+
+    let summary = Summary {
+        v: 1,
+        tool: env!("CARGO_PKG_VERSION"),
+        sample: settings.sample,
+        system_version: settings.version.clone(),
+        build_time: settings.clock.seconds(),
+        source: settings.checkout.clone(),
+        notices,
+        jobs: summary::job_records(&done, &logs, settings.clock.given)?,
+        files: summary::file_records(&set.directory())?,
+    };
+    summary.write(&set.directory().join("summary.json"))?;
+    let out = set.publish()?;
+    if progress.talks() {
+        tell(&summary, &out, start, printer);
+    }
+    printer.result(out.join("repo.zip").display());
+    Ok(ExitStatus::Success)
+}
+
+/// The whole graph, and what anybody who uses its results must know.
+fn graph(settings: &Settings, set: &ResultSet) -> Result<(Graph, Vec<String>), Failure> {
+    let directory = set.directory();
+    let work = set.work();
+    let config = &settings.config;
+    let mut graph = Graph::new();
+    let mut notices = Vec::new();
+    if settings.sample {
+        notices.push(sample::NOTICE.to_owned());
+    }
+    if settings.request.keys.is_empty() {
+        notices.push(THROWAWAY.to_owned());
+    }
+
+    let brand = Brand::new(&directory, &work, settings.clock.seconds())?;
+    notices.extend(brand.notice.clone());
+    let mut origins = Origins::open(&config.packages.origins)?;
+    if settings.has_brand() {
+        origins.add(brand::PUBLISHER, &brand.repository);
+    }
+    graph.add(brand.job())?;
+
+    let omicron = config.omicron.as_ref().map(Packages::read).transpose()?;
+    let baseline = directory.join("baseline");
+    let mut images = Vec::new();
+    for which in [Which::Host, Which::Trampoline] {
+        let set = directory.join(which.name());
+        images.push((which, set.clone()));
+        if let Some(finished) = &settings.image_config(which).image {
+            graph.add(finished::job(which, finished, &set)?)?;
+            continue;
+        }
+        let places = Places {
+            set,
+            work: work.join(which.name()),
+            store: work.join("contents"),
+        };
+        for directory in [&places.set, &places.work] {
+            std::fs::create_dir_all(directory)
+                .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
+        }
+        let image = settings.image(which, &origins, &baseline, omicron.as_ref())?;
+        if !image.missing_roms().is_empty() {
+            return Err(Failure::missing(format!(
+                "the {} image has no ROM for {}",
+                which.name(),
+                image.missing_roms().join(" and ")
+            ))
+            .hint(format!(
+                "give them in [{0}.roms], or set `stand-in-roms = true` in [{0}]",
+                which.name()
+            )));
+        }
+        if image.has_stand_ins() {
+            notices.push(format!("ROMs of the {} image are stand-ins; they do not boot", which.name()));
+        }
+        // Only the host installs the brand that this run builds.
+        let os_reads = match which {
+            Which::Host if settings.has_brand() => vec![brand.marker()],
+            _ => Vec::new(),
+        };
+        let trim_reads = match which {
+            Which::Host => [baseline::ARCHIVE, baseline::GZONLY].map(|n| baseline.join(n)).to_vec(),
+            Which::Trampoline => Vec::new(),
+        };
+        let origins = match which {
+            Which::Host => origins.clone(),
+            Which::Trampoline => Origins::open(&config.packages.origins)?,
+        };
+        if which == Which::Host {
+            graph.add(baseline_job(&places, &origins, &baseline, settings.clock.seconds()))?;
+        }
+        for job in image.jobs(&places, origins, os_reads, trim_reads)? {
+            graph.add(job)?;
+        }
+    }
+    let contents = repository::Contents {
+        images,
+        zones: settings.zones(omicron.as_ref())?,
+        keys: settings.request.keys.clone(),
+        version: settings.version.clone(),
+        expires: settings
+            .request
+            .expires
+            .or(config.repository.expires)
+            .unwrap_or(config::EXPIRES),
+        build_time: settings.clock.time,
+    };
+    for job in repository::jobs(contents, &directory) {
+        graph.add(job)?;
+    }
+    Ok((graph, notices))
+}
+
+/// The baseline, sealed against exactly the state that the packages made.
+fn baseline_job(places: &Places, origins: &Origins, out: &Path, build_time: i64) -> Job {
+    let (at, origins, out) = (places.clone(), origins.clone(), out.to_owned());
+    let made = [baseline::ARCHIVE, baseline::GZONLY].map(|name| out.join(name));
+    let os = places.os();
+    Job::new("baseline", move |job| {
+        let proto = at.load(&at.os())?;
+        let opened = origins.reopen()?;
+        let origins: Vec<&dyn ips::Origin> = opened.iter().map(|origin| &**origin).collect();
+        let report = baseline::generate(&baseline::Options {
+            proto: &proto,
+            origins: &origins,
+            output: &out,
+            packages: baseline::Selection::Installed,
+            seed: &baseline::Seed::Nonglobal,
+            strict: true,
+            allow_missing: false,
+            epoch: Some(build_time),
+        })?;
+        for warning in &report.warnings {
+            job.log(format_args!("warning: {warning}"));
+        }
+        job.log(format_args!(
+            "{} paths of {} packages, {} global-only paths, sealed {}",
+            report.entries,
+            report.packages.len(),
+            report.gzonly_paths,
+            report.seal
+        ));
+        Ok(())
+    })
+    .reads([os])
+    .makes(made)
+}
+
+/// Turns a failed run into what its user should read.
+fn explain(error: jobs::Error, set: &ResultSet) -> Failure {
+    match error {
+        jobs::Error::Stopped => Failure::new("interrupted; the previous results are untouched")
+            .with_status(ExitStatus::Interrupted),
+        jobs::Error::Failed { ref log, ref tail, .. } => {
+            let log = Some((tail.clone(), set.keep_logs(log)));
+            let failure = Failure { log, ..Failure::new(error) };
+            let previous = set.out().join("summary.json").is_file();
+            if previous {
+                failure.hint(format!("the previous results in {} are untouched", set.out().display()))
+            } else {
+                failure
+            }
+        }
+        jobs::Error::NoInput { .. } => Failure::missing(error),
+        other => Failure::new(other),
+    }
+}
+
+fn stop_on_signals(stop: &Stop) -> Result<(), Failure> {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // A second signal ends the program at once.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, stop.flag())?;
+        signal_hook::flag::register(signal, stop.flag())?;
+    }
+    Ok(())
+}
+
+fn tell(summary: &Summary, out: &Path, start: Instant, printer: &Printer) {
+    printer.good(
+        "finished",
+        format_args!(
+            "{} in {}, {} files in {}",
+            summary.system_version,
+            printer::seconds(start.elapsed()),
+            summary.files.len(),
+            out.display()
+        ),
+    );
+    for name in ["brand/omicron1-brand.p5p", "baseline/files.tar.gz", "host/os.tar.gz"]
+        .into_iter()
+        .chain(["trampoline/os.tar.gz", "repo.zip"])
+    {
+        if let Some(file) = summary.files.get(name) {
+            printer.say(format_args!(
+                "          {name:<26} {:>10}  {}",
+                printer::bytes(file.size),
+                &file.sha256[..16]
+            ));
+        }
+    }
+    for notice in &summary.notices {
+        printer.warn(notice);
+    }
+}

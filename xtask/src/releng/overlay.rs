@@ -1,0 +1,249 @@
+//! What is laid over an image: omicron packages and root's profile, as the tree of files that
+//! helios-build would be given as an extra proto directory.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use omicron_zone_package::config::{self, PackageName};
+use oxide_archive::{Options, SetOwners};
+
+use super::config::{Method, Omicron};
+use crate::failure::Failure;
+
+/// One omicron package that goes into an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Its name in the package manifest.
+    pub(crate) package: String,
+    /// The service it becomes on the system.
+    pub(crate) service: String,
+    /// How it is put in.
+    pub(crate) method: Method,
+    /// Its built archive.
+    pub(crate) archive: PathBuf,
+}
+
+/// A zone image for the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Zone {
+    /// The built archive.
+    pub(crate) archive: PathBuf,
+    /// The name on the rack, `SERVICE.tar.gz`.
+    pub(crate) file_name: String,
+}
+
+/// Omicron's packages: services from the package manifest, archives from a directory.
+pub(crate) struct Packages {
+    manifest: config::Config,
+    manifest_path: PathBuf,
+    artifacts: PathBuf,
+}
+
+impl Packages {
+    /// Reads the package manifest.
+    pub(crate) fn read(omicron: &Omicron) -> Result<Self, Failure> {
+        let path = &omicron.package_manifest;
+        let text = fs::read_to_string(path)
+            .map_err(|error| Failure::missing(format!("cannot read {}: {error}", path.display())))?;
+        let manifest = config::parse_manifest(&text)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+        Ok(Self {
+            manifest,
+            manifest_path: path.clone(),
+            artifacts: omicron.artifacts.clone(),
+        })
+    }
+
+    fn service(&self, package: &str) -> Result<String, Failure> {
+        let name = PackageName::new(package.to_owned())
+            .map_err(|error| Failure::usage(format!("package name `{package}`: {error}")))?;
+        match self.manifest.packages.get(&name) {
+            Some(found) => Ok(found.service_name.to_string()),
+            None => {
+                let known = self.manifest.packages.keys().map(|name| name.as_str());
+                let near = known.min_by_key(|known| strsim::damerau_levenshtein(known, package));
+                let failure = Failure::usage(format!(
+                    "{} has no package `{package}`",
+                    self.manifest_path.display()
+                ));
+                Err(match near {
+                    Some(near) => failure.hint(format!("the nearest name there is `{near}`")),
+                    None => failure,
+                })
+            }
+        }
+    }
+
+    fn archive(&self, package: &str, ending: &str) -> Result<PathBuf, Failure> {
+        let path = self.artifacts.join(format!("{package}.{ending}"));
+        if path.is_file() {
+            return Ok(path);
+        }
+        Err(Failure::missing(format!("package `{package}`: {} is missing", path.display()))
+            .hint("build it with omicron-package, or leave it out in releng.toml"))
+    }
+
+    /// A package for an image.
+    pub(crate) fn piece(&self, package: &str, method: Method) -> Result<Piece, Failure> {
+        let ending = match method {
+            Method::Install => "tar",
+            Method::Bundle => "tar.gz",
+        };
+        Ok(Piece {
+            package: package.to_owned(),
+            service: self.service(package)?,
+            method,
+            archive: self.archive(package, ending)?,
+        })
+    }
+
+    /// A zone for the repository: the archive stamped with a version where there is one.
+    pub(crate) fn zone(&self, package: &str) -> Result<Zone, Failure> {
+        let service = self.service(package)?;
+        let stamped = self.artifacts.join("versioned").join(format!("{package}.tar.gz"));
+        let archive =
+            if stamped.is_file() { stamped } else { self.archive(package, "tar.gz")? };
+        Ok(Zone { archive, file_name: format!("{service}.tar.gz") })
+    }
+}
+
+/// What root's shell reads at log-in: the tools of the overlay are on the path.
+const PROFILE: &str = "\
+# Tools that are not part of the operating system's own packages.
+for directory in /opt/oxide/*/bin /opt/oxide/mg-ddm /opt/oxide/oxlog; do
+\t[ -d \"$directory\" ] && PATH=$PATH:$directory
+done
+unset directory
+export PATH
+";
+
+/// Makes the tree in a directory that is not there yet.
+pub(crate) fn make_tree(pieces: &[Piece], tree: &Path) -> Result<(), Failure> {
+    make_directory(tree, 0o755)?;
+    // The mode that the packaged directory has: nobody but root looks in.
+    make_directory(&tree.join("root"), 0o700)?;
+    write(&tree.join("root/.profile"), PROFILE.as_bytes())?;
+    for piece in pieces {
+        let oxide = tree.join("opt/oxide");
+        make_directory(&oxide, 0o755)?;
+        match piece.method {
+            Method::Bundle => {
+                let to = oxide.join(format!("{}.tar.gz", piece.service));
+                fs::copy(&piece.archive, &to)
+                    .map_err(|error| cannot("copy", &piece.archive, &error))?;
+                set_mode(&to, 0o644)?;
+            }
+            Method::Install => install(piece, &oxide, tree)?,
+        }
+    }
+    Ok(())
+}
+
+fn install(piece: &Piece, oxide: &Path, tree: &Path) -> Result<(), Failure> {
+    let directory = oxide.join(&piece.service);
+    make_directory(&directory, 0o755)?;
+    let options = Options {
+        set_owners: SetOwners::Never,
+        make_parents: Some(proto::Metadata::root(0o755)),
+        ..Options::plain()
+    };
+    oxide_archive::unpack(&piece.archive, &directory, &options)?;
+    let manifest = directory.join("pkg/manifest.xml");
+    if manifest.is_file() {
+        let site = tree.join("lib/svc/manifest/site");
+        make_directory(&site, 0o755)?;
+        let to = site.join(format!("{}.xml", piece.service));
+        fs::rename(&manifest, &to).map_err(|error| cannot("move", &manifest, &error))?;
+        // The directory is left alone where there is more in it.
+        let _ = fs::remove_dir(directory.join("pkg"));
+    }
+    Ok(())
+}
+
+fn make_directory(path: &Path, mode: u32) -> Result<(), Failure> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(path)
+        .map_err(|error| cannot("create", path, &error))?;
+    set_mode(path, mode)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    fs::write(path, bytes).map_err(|error| cannot("write", path, &error))?;
+    set_mode(path, 0o644)
+}
+
+/// The mode as it is meant, whatever the umask.
+fn set_mode(path: &Path, mode: u32) -> Result<(), Failure> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(|error| cannot("set the mode of", path, &error))
+}
+
+fn cannot(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot {doing} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tar(path: &Path, members: &[(&str, &str)]) {
+        let mut builder = tar::Builder::new(fs::File::create(path).unwrap());
+        for (name, text) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o755);
+            builder.append_data(&mut header, name, text.as_bytes()).unwrap();
+        }
+        builder.finish().unwrap();
+    }
+
+    fn omicron(directory: &Path) -> Omicron {
+        let manifest = directory.join("package-manifest.toml");
+        fs::write(
+            &manifest,
+            "[package.mg-ddm-gz]\nservice_name = \"mg-ddm\"\nsource.type = \"manual\"\n\
+             output.type = \"tarball\"\n\
+             [package.overlay]\nservice_name = \"overlay\"\nsource.type = \"manual\"\n\
+             output.type = \"zone\"\n",
+        )
+        .unwrap();
+        Omicron { package_manifest: manifest, artifacts: directory.to_owned() }
+    }
+
+    #[test]
+    fn packages_are_installed_and_bundled_under_their_service() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        tar(&dir.join("mg-ddm-gz.tar"), &[("ddmd", "program"), ("pkg/manifest.xml", "<xml/>")]);
+        fs::write(dir.join("overlay.tar.gz"), "zone").unwrap();
+        let packages = Packages::read(&omicron(dir)).unwrap();
+        let pieces = [
+            packages.piece("mg-ddm-gz", Method::Install).unwrap(),
+            packages.piece("overlay", Method::Bundle).unwrap(),
+        ];
+        let tree = dir.join("tree");
+        make_tree(&pieces, &tree).unwrap();
+        let read = |path: &str| fs::read_to_string(tree.join(path)).unwrap();
+        assert_eq!(read("opt/oxide/mg-ddm/ddmd"), "program");
+        assert_eq!(read("lib/svc/manifest/site/mg-ddm.xml"), "<xml/>");
+        assert!(!tree.join("opt/oxide/mg-ddm/pkg").exists());
+        assert_eq!(read("opt/oxide/overlay.tar.gz"), "zone");
+        assert!(read("root/.profile").contains("/opt/oxide"));
+        let mode = |path: &str| fs::metadata(tree.join(path)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode("root"), 0o700);
+        assert_eq!(mode("opt/oxide/mg-ddm/ddmd"), 0o755);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let packages = Packages::read(&omicron(directory.path())).unwrap();
+        let failure = packages.piece("mg-ddm", Method::Install).unwrap_err();
+        assert_eq!(failure.hints, ["the nearest name there is `mg-ddm-gz`"]);
+        let failure = packages.piece("overlay", Method::Bundle).unwrap_err();
+        assert!(failure.error.to_string().contains("overlay.tar.gz is missing"));
+    }
+}

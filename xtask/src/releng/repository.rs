@@ -1,0 +1,99 @@
+//! The update repository: built, signed, and verified as of the build clock.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jobs::Job;
+use tuf::{BuildOptions, Input, Key, Variant, VerifyOptions};
+
+use super::image::{BOARDS, Which};
+use super::overlay::Zone;
+use crate::failure::Failure;
+
+/// What goes into the repository.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    /// The output folders of the images.
+    pub(crate) images: Vec<(Which, PathBuf)>,
+    pub(crate) zones: Vec<Zone>,
+    pub(crate) keys: Vec<PathBuf>,
+    pub(crate) version: String,
+    pub(crate) expires: u32,
+    pub(crate) build_time: Timestamp,
+}
+
+/// Reads the keys once before anything runs, so that a bad one does not fail the last job.
+pub(crate) fn check_keys(keys: &[PathBuf]) -> Result<(), Failure> {
+    for path in keys {
+        Key::from_file(path).map_err(Failure::usage)?;
+    }
+    Ok(())
+}
+
+/// The jobs that make and judge `repo.zip` in a directory.
+pub(crate) fn jobs(contents: Contents, set: &Path) -> Vec<Job> {
+    let zip = set.join("repo.zip");
+    let root = set.join("root.json");
+    let sum = set.join("repo.zip.sha256.txt");
+    let mut reads: Vec<PathBuf> = contents.zones.iter().map(|z| z.archive.clone()).collect();
+    for (_, directory) in &contents.images {
+        for name in ["zfs.img", "unix.z", "cpio.z", "os.tar.gz"] {
+            reads.push(directory.join(name));
+        }
+        reads.extend(BOARDS.map(|board| directory.join(format!("{board}.rom"))));
+    }
+    let build_time = contents.build_time;
+    let build = Job::new("repository", {
+        let (zip, root, sum) = (zip.clone(), root.clone(), sum.clone());
+        move |job| {
+            let mut inputs: Vec<Input> = Vec::new();
+            for (which, directory) in contents.images {
+                let variant = match which {
+                    Which::Host => Variant::Host,
+                    Which::Trampoline => Variant::Recovery,
+                };
+                inputs.push(Input::OsImages { directory, variant });
+            }
+            for zone in contents.zones {
+                inputs.push(Input::Zone { path: zone.archive, file_name: Some(zone.file_name) });
+            }
+            let keys =
+                contents.keys.iter().map(Key::from_file).collect::<Result<Vec<Key>, _>>()?;
+            let report = tuf::build(&BuildOptions {
+                system_version: contents.version,
+                inputs,
+                keys,
+                expires_days: contents.expires,
+                build_time,
+                out: zip,
+                installinator_document: true,
+            })?;
+            for target in &report.targets {
+                job.log(format_args!("{} {} {}", target.sha256, target.length, target.name));
+            }
+            job.log(format_args!("expires {}", report.expires));
+            fs::write(&root, &report.root_json)?;
+            fs::write(&sum, format!("{}\n", report.sha256))?;
+            Ok(())
+        }
+    })
+    .reads(reads)
+    .makes([&zip, &root, &sum]);
+    let verify = Job::new("verify", {
+        let (zip, root) = (zip.clone(), root.clone());
+        move |job| {
+            let options =
+                VerifyOptions { trust_root: Some(root), ..VerifyOptions::at(build_time) };
+            let report = tuf::verify(&zip, &options)?;
+            job.log(&report);
+            if report.outcome().is_ok() {
+                Ok(())
+            } else {
+                Err("the repository that was just made is refused by its own check".into())
+            }
+        }
+    })
+    .reads([&zip, &root]);
+    vec![build, verify]
+}
