@@ -73,10 +73,10 @@ fn our_templates_work_with_packages_of_others() {
     let directory = tempfile::tempdir().unwrap();
     for image in ["zfs", "zfs-recovery"] {
         let mut features = Features::from_specs(&specs).unwrap();
-        let mut phases = vec!["01-os", "02-trim"];
+        let mut phases = vec!["ramdisk-01-os", "ramdisk-02-trim"];
         if image == "zfs-recovery" {
             features.apply("recovery").unwrap();
-            phases.push("03-recovery-trim");
+            phases.push("ramdisk-03-recovery-trim");
         }
         phases.push(image);
         let store = proto::Store::create(directory.path().join("store")).unwrap();

@@ -2,7 +2,8 @@
 
 use image_templates::{Features, Search, Step, check, load};
 
-const NAMES: [&str; 5] = ["01-os", "02-trim", "03-recovery-trim", "zfs", "zfs-recovery"];
+const NAMES: [&str; 5] =
+    ["ramdisk-01-os", "ramdisk-02-trim", "ramdisk-03-recovery-trim", "zfs", "zfs-recovery"];
 
 #[test]
 fn they_check_without_findings_whatever_the_features() {

@@ -117,7 +117,7 @@ fn the_host_image_is_made() {
     let directory = tempfile::tempdir().unwrap();
     let repository = publish_sample(directory.path());
     let mut images = Images::new(directory.path(), &repository, &[]);
-    images.phase("01-os");
+    images.phase("ramdisk-01-os");
     assert!(size(&images.proto) > 1_000_000 && size(&images.proto) < 4_000_000);
     assert_eq!(images.stat("usr/bin/openssl"), "symlink 0777 0:0 openssl-3");
     assert_eq!(images.stat("var/lib/chrony"), "directory 0750 162:162");
@@ -133,7 +133,7 @@ fn the_host_image_is_made() {
     });
     assert_eq!(names.iter().filter(|link| **link).count(), 3);
 
-    images.phase("02-trim");
+    images.phase("ramdisk-02-trim");
     assert!(
         !images.has("var/pkg") && !images.has("usr/include") && !images.has("usr/lib/libsample.a")
     );
@@ -165,11 +165,11 @@ fn the_trampoline_image_is_made() {
     let directory = tempfile::tempdir().unwrap();
     let repository = publish_sample(directory.path());
     let mut images = Images::new(directory.path(), &repository, &["recovery", "debug_variant"]);
-    images.phase("01-os");
+    images.phase("ramdisk-01-os");
     assert!(!images.has("usr/share/man/man7/sample.7"));
     assert!(images.text("kernel/amd64/genunix").contains("(for debugging)"));
-    images.phase("02-trim");
-    images.phase("03-recovery-trim");
+    images.phase("ramdisk-02-trim");
+    images.phase("ramdisk-03-recovery-trim");
     images.has_boot_archive();
     assert!(!images.has("usr/bin/mdb") && !images.has("usr/lib/locale"));
     let applied = images.phase("zfs-recovery");
@@ -183,8 +183,8 @@ fn the_baseline_goes_into_the_host_image_only_with_the_brand() {
     let directory = tempfile::tempdir().unwrap();
     let repository = publish_sample(directory.path());
     let mut images = Images::new(directory.path(), &repository, &[]);
-    images.phase("01-os");
-    images.phase("02-trim");
+    images.phase("ramdisk-01-os");
+    images.phase("ramdisk-02-trim");
     std::fs::write(directory.path().join("output/files.tar.gz"), "baseline").unwrap();
     std::fs::write(directory.path().join("output/gzonly.txt"), "usr/sbin/sh\n").unwrap();
     let trimmed = images.proto.clone();

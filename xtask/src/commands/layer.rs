@@ -72,10 +72,10 @@ impl Unpack {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let stage = tempfile::Builder::new()
-            .prefix(".layer.")
-            .tempdir_in(&parent)
-            .map_err(|error| format!("cannot create a directory in {}: {error}", parent.display()))?;
+        let stage =
+            tempfile::Builder::new().prefix(".layer.").tempdir_in(&parent).map_err(|error| {
+                format!("cannot create a directory in {}: {error}", parent.display())
+            })?;
         let inner = stage.path().join("root");
         fs::DirBuilder::new().create(&inner)?;
         fs::set_permissions(&inner, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;

@@ -106,10 +106,7 @@ impl Brand {
         let mut repository = Repository::create(&self.repository, PUBLISHER)?;
         let publication = Publication {
             content: vec![self.staging.clone()],
-            mogrify: Mogrify {
-                macros: packaging::macros(VERSION, &built),
-                ..Mogrify::default()
-            },
+            mogrify: Mogrify { macros: packaging::macros(VERSION, &built), ..Mogrify::default() },
             ..Publication::new(PUBLISHER, timestamp)
         };
         let manifests: Vec<&PathBuf> = sources.iter().map(|package| &package.manifest).collect();

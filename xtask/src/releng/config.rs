@@ -186,8 +186,11 @@ impl Config {
         toml::from_str(text).map_err(|error| {
             // toml's message shows the line and names the keys that could stand there.
             let message = error.to_string();
-            let failure =
-                Failure::usage(format!("{} cannot be used\n{}", path.display(), message.trim_end()));
+            let failure = Failure::usage(format!(
+                "{} cannot be used\n{}",
+                path.display(),
+                message.trim_end()
+            ));
             match suggestion(&message) {
                 Some(word) => failure.hint(format!("did you mean `{word}`?")),
                 None => failure.hint("releng.example.toml explains every key"),

@@ -57,9 +57,7 @@ impl Which {
     fn templates(self) -> (&'static [&'static str], &'static str) {
         match self {
             Self::Host => (&["ramdisk-02-trim"], "zfs"),
-            Self::Trampoline => {
-                (&["ramdisk-02-trim", "ramdisk-03-recovery-trim"], "zfs-recovery")
-            }
+            Self::Trampoline => (&["ramdisk-02-trim", "ramdisk-03-recovery-trim"], "zfs-recovery"),
         }
     }
 }
@@ -138,8 +136,9 @@ struct Plans {
 
 impl Image {
     fn plans(&self) -> Result<Plans, Failure> {
-        let features = Features::from_specs(&self.features)
-            .map_err(|error| Failure::usage(format!("features of {}: {error}", self.which.name())))?;
+        let features = Features::from_specs(&self.features).map_err(|error| {
+            Failure::usage(format!("features of {}: {error}", self.which.name()))
+        })?;
         let load = |name: &str| {
             image_templates::load(&self.search, name, &features).map_err(Failure::usage)
         };
@@ -169,8 +168,8 @@ impl Image {
         let pool = Arc::new(OnceLock::new());
         Ok(vec![
             image.os_job(places, plans.os, origins, os_reads),
-            image.trim_job(places, plans.trim, trim_reads),
-            image.final_job(places, plans.last, overlays, &pool),
+            image.trim_job(places, plans.trim, trim_reads.clone()),
+            image.final_job(places, plans.last, overlays, &pool, trim_reads),
             image.pool_job(places, &pool),
             image.phase2_job(places),
             image.unix_job(places),
@@ -192,10 +191,7 @@ impl Image {
     fn context<'a>(&self, places: &Places) -> Result<Context<'a>, JobError> {
         let output = places.work.join("output");
         fs::create_dir_all(&output)?;
-        Ok(Context {
-            mtime: Mtime::from_seconds(self.build_time),
-            ..Context::new(output)
-        })
+        Ok(Context { mtime: Mtime::from_seconds(self.build_time), ..Context::new(output) })
     }
 
     fn os_job(
@@ -245,11 +241,17 @@ impl Image {
         plan: Plan,
         directories: Vec<Plan>,
         pool: &Arc<OnceLock<PoolDescription>>,
+        from_jobs: Vec<PathBuf>,
     ) -> Job {
         let (at, pool) = (places.clone(), Arc::clone(pool));
         let reads: Vec<PathBuf> = self.pieces.iter().map(|piece| piece.archive.clone()).collect();
         self.job("final", move |image, job| {
             let mut context = image.context(&at)?;
+            // Templates find what other jobs made as `extsrc` or as `outputsrc`.
+            for file in &from_jobs {
+                let name = file.file_name().ok_or("a job's output has no name")?;
+                fs::copy(file, context.output.join(name))?;
+            }
             let trimmed = at.load(&at.trim())?;
             for snapshot in ["trim", "recovery-trim"] {
                 context.snapshot(DATASET, snapshot, trimmed.clone());
@@ -456,11 +458,8 @@ impl Image {
                     .map(|(_, path)| path.clone()),
                 roms,
             };
-            let written = boot_image::os_archive::write(
-                &parts,
-                image.build_time,
-                &at.set.join("os.tar.gz"),
-            )?;
+            let written =
+                boot_image::os_archive::write(&parts, image.build_time, &at.set.join("os.tar.gz"))?;
             for name in written.absent {
                 job.log(format_args!("absent: {name}"));
             }

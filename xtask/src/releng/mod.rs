@@ -90,8 +90,7 @@ impl Settings {
             }
             None => {
                 let version = version(None)?;
-                let laid_out =
-                    sample::lay_out(&work.join("sample"), &version, clock.seconds())?;
+                let laid_out = sample::lay_out(&work.join("sample"), &version, clock.seconds())?;
                 (Config::read(&laid_out)?, version)
             }
         };
@@ -250,9 +249,7 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
     let logs = set.directory().join("logs");
     let (graph, notices) = graph(&settings, &set)?;
     let progress = Progress::new(mode, printer);
-    let done = graph
-        .run(limit, &logs, &stop, &progress)
-        .map_err(|error| explain(error, &set))?;
+    let done = graph.run(limit, &logs, &stop, &progress).map_err(|error| explain(error, &set))?;
 
     let summary = Summary {
         v: 1,
@@ -306,11 +303,7 @@ fn graph(settings: &Settings, set: &ResultSet) -> Result<(Graph, Vec<String>), F
             graph.add(finished::job(which, finished, &set)?)?;
             continue;
         }
-        let places = Places {
-            set,
-            work: work.join(which.name()),
-            store: work.join("contents"),
-        };
+        let places = Places { set, work: work.join(which.name()), store: work.join("contents") };
         for directory in [&places.set, &places.work] {
             std::fs::create_dir_all(directory)
                 .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
@@ -328,7 +321,10 @@ fn graph(settings: &Settings, set: &ResultSet) -> Result<(Graph, Vec<String>), F
             )));
         }
         if image.has_stand_ins() {
-            notices.push(format!("ROMs of the {} image are stand-ins; they do not boot", which.name()));
+            notices.push(format!(
+                "ROMs of the {} image are stand-ins; they do not boot",
+                which.name()
+            ));
         }
         // Only the host installs the brand that this run builds.
         let os_reads = match which {
@@ -355,11 +351,7 @@ fn graph(settings: &Settings, set: &ResultSet) -> Result<(Graph, Vec<String>), F
         zones: settings.zones(omicron.as_ref())?,
         keys: settings.request.keys.clone(),
         version: settings.version.clone(),
-        expires: settings
-            .request
-            .expires
-            .or(config.repository.expires)
-            .unwrap_or(config::EXPIRES),
+        expires: settings.request.expires.or(config.repository.expires).unwrap_or(config::EXPIRES),
         build_time: settings.clock.time,
     };
     for job in repository::jobs(contents, &directory) {
@@ -413,7 +405,8 @@ fn explain(error: jobs::Error, set: &ResultSet) -> Failure {
             let failure = Failure { log, ..Failure::new(error) };
             let previous = set.out().join("summary.json").is_file();
             if previous {
-                failure.hint(format!("the previous results in {} are untouched", set.out().display()))
+                failure
+                    .hint(format!("the previous results in {} are untouched", set.out().display()))
             } else {
                 failure
             }

@@ -44,15 +44,12 @@ impl Packages {
     /// Reads the package manifest.
     pub(crate) fn read(omicron: &Omicron) -> Result<Self, Failure> {
         let path = &omicron.package_manifest;
-        let text = fs::read_to_string(path)
-            .map_err(|error| Failure::missing(format!("cannot read {}: {error}", path.display())))?;
+        let text = fs::read_to_string(path).map_err(|error| {
+            Failure::missing(format!("cannot read {}: {error}", path.display()))
+        })?;
         let manifest = config::parse_manifest(&text)
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-        Ok(Self {
-            manifest,
-            manifest_path: path.clone(),
-            artifacts: omicron.artifacts.clone(),
-        })
+        Ok(Self { manifest, manifest_path: path.clone(), artifacts: omicron.artifacts.clone() })
     }
 
     fn service(&self, package: &str) -> Result<String, Failure> {
@@ -102,8 +99,7 @@ impl Packages {
     pub(crate) fn zone(&self, package: &str) -> Result<Zone, Failure> {
         let service = self.service(package)?;
         let stamped = self.artifacts.join("versioned").join(format!("{package}.tar.gz"));
-        let archive =
-            if stamped.is_file() { stamped } else { self.archive(package, "tar.gz")? };
+        let archive = if stamped.is_file() { stamped } else { self.archive(package, "tar.gz")? };
         Ok(Zone { archive, file_name: format!("{service}.tar.gz") })
     }
 }
@@ -232,7 +228,8 @@ mod tests {
         assert!(!tree.join("opt/oxide/mg-ddm/pkg").exists());
         assert_eq!(read("opt/oxide/overlay.tar.gz"), "zone");
         assert!(read("root/.profile").contains("/opt/oxide"));
-        let mode = |path: &str| fs::metadata(tree.join(path)).unwrap().permissions().mode() & 0o7777;
+        let mode =
+            |path: &str| fs::metadata(tree.join(path)).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode("root"), 0o700);
         assert_eq!(mode("opt/oxide/mg-ddm/ddmd"), 0o755);
     }

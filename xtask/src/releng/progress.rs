@@ -71,10 +71,7 @@ impl Reporter for Progress<'_> {
                 let bar = bars.add(ProgressBar::new_spinner().with_style(style));
                 bar.set_message(name.to_owned());
                 bar.enable_steady_tick(Duration::from_millis(120));
-                running
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(name.to_owned(), bar);
+                running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), bar);
             }
             Show::Json => {
                 self.printer.event(&json!({ "v": 1, "event": "started", "job": name }));

@@ -58,8 +58,7 @@ pub(crate) fn jobs(contents: Contents, set: &Path) -> Vec<Job> {
             for zone in contents.zones {
                 inputs.push(Input::Zone { path: zone.archive, file_name: Some(zone.file_name) });
             }
-            let keys =
-                contents.keys.iter().map(Key::from_file).collect::<Result<Vec<Key>, _>>()?;
+            let keys = contents.keys.iter().map(Key::from_file).collect::<Result<Vec<Key>, _>>()?;
             let report = tuf::build(&BuildOptions {
                 system_version: contents.version,
                 inputs,
@@ -83,8 +82,7 @@ pub(crate) fn jobs(contents: Contents, set: &Path) -> Vec<Job> {
     let verify = Job::new("verify", {
         let (zip, root) = (zip.clone(), root.clone());
         move |job| {
-            let options =
-                VerifyOptions { trust_root: Some(root), ..VerifyOptions::at(build_time) };
+            let options = VerifyOptions { trust_root: Some(root), ..VerifyOptions::at(build_time) };
             let report = tuf::verify(&zip, &options)?;
             job.log(&report);
             if report.outcome().is_ok() {

@@ -52,7 +52,9 @@ impl ResultSet {
             .suffix(PARTIAL)
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .tempdir_in(&parent)
-            .map_err(|error| format!("cannot create a directory in {}: {error}", parent.display()))?;
+            .map_err(|error| {
+                format!("cannot create a directory in {}: {error}", parent.display())
+            })?;
         let set = Self { out: parent.join(name), stage, _lock: lock };
         for directory in [set.directory(), set.work()] {
             fs::create_dir(&directory)
@@ -133,8 +135,13 @@ fn is_replaceable(out: &Path) -> bool {
 
 fn lock(path: &Path, out: &Path) -> Result<File, Failure> {
     let fail = |error: std::io::Error| format!("cannot lock {}: {error}", path.display());
-    let mut file =
-        File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(fail)?;
+    let mut file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(fail)?;
     match file.try_lock() {
         Ok(()) => {
             file.set_len(0).map_err(fail)?;

@@ -47,6 +47,7 @@ pub(crate) fn lay_out(
 
 fn config_text(repository: &Path, artifacts: &Path) -> String {
     let path = |path: &Path| toml::Value::from(path.to_string_lossy().into_owned());
+    let features = toml::Value::from(sample::FEATURES.to_vec());
     let zones = toml::Value::from(sample::ZONES.to_vec());
     let roms: String = sample::BOARDS
         .iter()
@@ -54,7 +55,7 @@ fn config_text(repository: &Path, artifacts: &Path) -> String {
         .collect();
     format!(
         "[packages]\norigins = [{}]\n\
-         [templates]\nboot-archive = {}\n\
+         [templates]\nboot-archive = {}\nfeatures = {features}\n\
          [host.roms]\n{roms}\
          [host.overlay]\n{} = \"install\"\n{} = \"bundle\"\n\
          [trampoline.roms]\n{roms}\
