@@ -159,7 +159,12 @@ impl Image {
         trim_reads: Vec<PathBuf>,
     ) -> Result<Vec<Job>, Failure> {
         let plans = self.plans()?;
-        let list = FileList::read(&self.boot_archive).map_err(Failure::usage)?;
+        let list = FileList::read(&self.boot_archive).map_err(|error| {
+            Failure::usage(error).hint(
+                "`boot-archive` in [templates] names the file that lists the boot archive's \
+                 members, one path a line",
+            )
+        })?;
         let mut overlays = Vec::new();
         for directory in &self.directories {
             overlays.push(genproto(directory, Modes::AsOnDisk).map_err(Failure::usage)?);

@@ -400,9 +400,16 @@ fn explain(error: jobs::Error, set: &ResultSet) -> Failure {
     match error {
         jobs::Error::Stopped => Failure::new("interrupted; the previous results are untouched")
             .with_status(ExitStatus::Interrupted),
-        jobs::Error::Failed { ref log, ref tail, .. } => {
+        jobs::Error::Failed { ref job, ref log, ref tail, .. } => {
+            let installs = job.ends_with("/os");
             let log = Some((tail.clone(), set.keep_logs(log)));
-            let failure = Failure { log, ..Failure::new(error) };
+            let mut failure = Failure { log, ..Failure::new(error) };
+            if installs {
+                failure = failure.hint(
+                    "the templates' own list of packages is installed unless `install` in \
+                     [packages] gives another",
+                );
+            }
             let previous = set.out().join("summary.json").is_file();
             if previous {
                 failure

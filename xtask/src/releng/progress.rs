@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use jobs::Reporter;
+use jobs::{End, Reporter};
 use serde_json::json;
 
 use crate::printer::{self, Printer};
@@ -57,9 +57,17 @@ impl<'a> Progress<'a> {
     }
 }
 
-fn line(name: &str, time: Duration, failed: bool, done: usize, total: usize) -> String {
-    let word = if failed { "failed" } else { "done" };
-    format!("[{done:>2}/{total}] {name:<28} {word:<6} {:>8}", printer::seconds(time))
+fn word(end: End) -> &'static str {
+    match end {
+        End::Done => "done",
+        End::Failed => "failed",
+        End::Stopped => "stopped",
+    }
+}
+
+fn line(name: &str, time: Duration, end: End, done: usize, total: usize) -> String {
+    let word = word(end);
+    format!("[{done:>2}/{total}] {name:<28} {word:<7} {:>8}", printer::seconds(time))
 }
 
 impl Reporter for Progress<'_> {
@@ -80,7 +88,7 @@ impl Reporter for Progress<'_> {
         }
     }
 
-    fn finished(&self, name: &str, time: Duration, failed: bool, done: usize, total: usize) {
+    fn finished(&self, name: &str, time: Duration, end: End, done: usize, total: usize) {
         match &self.show {
             Show::Live { bars, running } => {
                 let bar = running.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
@@ -88,14 +96,14 @@ impl Reporter for Progress<'_> {
                     bar.finish_and_clear();
                     bars.remove(&bar);
                 }
-                bars.suspend(|| self.printer.say(line(name, time, failed, done, total)));
+                bars.suspend(|| self.printer.say(line(name, time, end, done, total)));
             }
-            Show::Plain => self.printer.say(line(name, time, failed, done, total)),
+            Show::Plain => self.printer.say(line(name, time, end, done, total)),
             Show::Json => self.printer.event(&json!({
                 "v": 1,
                 "event": "finished",
                 "job": name,
-                "failed": failed,
+                "end": word(end),
                 "milliseconds": time.as_millis() as u64,
                 "done": done,
                 "total": total,

@@ -38,5 +38,5 @@ pub use command::Command;
 pub use context::Context;
 pub use error::{Error, JobError};
 pub use graph::{Graph, Job};
-pub use run::{Finished, Quiet, Reporter};
+pub use run::{End, Finished, Quiet, Reporter};
 pub use stop::Stop;

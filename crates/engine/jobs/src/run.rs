@@ -27,8 +27,19 @@ pub struct Finished {
 pub trait Reporter {
     /// A job starts.
     fn started(&self, name: &str);
-    /// A job ended, well or not; `done` of `total` have ended now.
-    fn finished(&self, name: &str, time: Duration, failed: bool, done: usize, total: usize);
+    /// A job ended; `done` of `total` have ended well now.
+    fn finished(&self, name: &str, time: Duration, end: End, done: usize, total: usize);
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It did what it said.
+    Done,
+    /// It failed.
+    Failed,
+    /// It was stopped, because another one failed or somebody asked.
+    Stopped,
 }
 
 /// A reporter that says nothing.
@@ -37,7 +48,7 @@ pub struct Quiet;
 
 impl Reporter for Quiet {
     fn started(&self, _: &str) {}
-    fn finished(&self, _: &str, _: Duration, _: bool, _: usize, _: usize) {}
+    fn finished(&self, _: &str, _: Duration, _: End, _: usize, _: usize) {}
 }
 
 struct Ended {
@@ -120,8 +131,13 @@ impl Graph {
                     before.retain(|&b| b != ended.job);
                 }
                 let result = settle(&job, ended.result, stop);
-                let count = done.len() + 1;
-                reporter.finished(&job.name, ended.time, result.is_err(), count, total);
+                let end = match &result {
+                    Ok(()) => End::Done,
+                    Err(Error::Stopped) => End::Stopped,
+                    Err(_) => End::Failed,
+                };
+                let count = done.len() + usize::from(end == End::Done);
+                reporter.finished(&job.name, ended.time, end, count, total);
                 match result {
                     Ok(()) => done.push(Finished {
                         log: job.context.log_path().to_owned(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use jobs::{Error, Graph, Job, Quiet, Reporter, Stop};
+use jobs::{End, Error, Graph, Job, Quiet, Reporter, Stop};
 
 fn run(graph: Graph, limit: usize, directory: &Path) -> Result<Vec<String>, Error> {
     let done = graph.run(limit, &directory.join("logs"), &Stop::new(), &Quiet)?;
@@ -103,7 +103,7 @@ fn a_request_to_stop_ends_external_programs() {
                 stop.request();
             });
         }
-        fn finished(&self, _: &str, _: Duration, _: bool, _: usize, _: usize) {}
+        fn finished(&self, _: &str, _: Duration, _: End, _: usize, _: usize) {}
     }
     let start = Instant::now();
     let result = graph.run(1, &directory.path().join("logs"), &stop, &StopAtStart(stop.clone()));
