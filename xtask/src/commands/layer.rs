@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
+use clap::builder::ArgPredicate;
 use clap::{Args, Subcommand};
 use oxide_archive::{ArchiveType, Expect, Options};
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::printer::Printer;
+use crate::printer::{Printer, bytes};
 
 /// Work on zone image layers and other Oxide archives.
 #[derive(Debug, Args)]
@@ -19,7 +20,39 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Pack(Pack),
     Unpack(Unpack),
+}
+
+/// Make a layer of a directory, which becomes the zone's root.
+///
+/// The same directory gives the same bytes for everyone: all belongs to root, files are 0755 if
+/// their owner may execute them and 0644 if not, times are SOURCE_DATE_EPOCH. Devices, pipes and
+/// sockets are refused.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  mkdir -p image/opt/ntp && cp ntpd image/opt/ntp/
+  cargo xtask layer pack image --out ntp.tar.gz --name ntp --version 1.0.0
+  zoneadm -z ntp install ntp.tar.gz")]
+struct Pack {
+    /// The directory
+    directory: PathBuf,
+
+    /// The layer
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// The name of the zone package, kept in the layer
+    #[arg(long)]
+    name: Option<String>,
+
+    /// The version of the zone package, kept in the layer
+    #[arg(long, requires = "name", default_value_if("name", ArgPredicate::IsPresent, "0.0.0"))]
+    version: Option<String>,
+
+    /// The time of everything in the layer, seconds since 1970
+    #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS", default_value_t = 0)]
+    source_date_epoch: u32,
 }
 
 /// Unpack a layer below a directory, as the brand does at zone install.
@@ -46,8 +79,28 @@ struct Unpack {
 impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         match self.command {
+            Command::Pack(arguments) => arguments.run(printer),
             Command::Unpack(arguments) => arguments.run(printer),
         }
+    }
+}
+
+impl Pack {
+    fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
+        if !self.directory.exists() {
+            return Err(Failure::missing(format!("{} is missing", self.directory.display())));
+        }
+        let options = zones::PackOptions {
+            package: self.name.zip(self.version),
+            mtime: self.source_date_epoch.into(),
+        };
+        let packed = zones::pack(&self.directory, &self.out, &options)?;
+        printer.good(
+            "packed",
+            format_args!("{} paths, {} in files", packed.entries, bytes(packed.bytes)),
+        );
+        printer.result(self.out.display());
+        Ok(ExitStatus::Success)
     }
 }
 
