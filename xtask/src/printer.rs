@@ -4,8 +4,6 @@
 //! standard error. Colours carry no meaning of their own and follow `NO_COLOR` and
 //! `CLICOLOR_FORCE`.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the printer")]
-
 use std::fmt::Display;
 use std::io::Write as _;
 use std::time::Duration;
