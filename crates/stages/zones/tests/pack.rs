@@ -1,5 +1,7 @@
 //! Layers packed from directories, read back by this workspace and by GNU tar.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
