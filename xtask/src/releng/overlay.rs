@@ -1,8 +1,9 @@
 //! What is laid over an image: omicron packages and root's profile, as the tree of files that
 //! helios-build would be given as an extra proto directory.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use omicron_zone_package::config::{self, PackageName};
@@ -157,13 +158,19 @@ fn install(piece: &Piece, oxide: &Path, tree: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Makes a directory and those above it that are not there, with modes that no umask changes.
 fn make_directory(path: &Path, mode: u32) -> Result<(), Failure> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(path)
-        .map_err(|error| cannot("create", path, &error))?;
-    set_mode(path, mode)
+    if let Some(parent) = path.parent()
+        && !parent.is_dir()
+    {
+        make_directory(parent, 0o755)?;
+    }
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(cannot("create", path, &error));
+        }
+        _ => set_mode(path, mode),
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
