@@ -62,8 +62,10 @@ impl Arguments {
 impl Verify {
     fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         let at = self.at.unwrap_or_else(Timestamp::now);
-        if !self.zip.exists() {
-            return Err(Failure::missing(format!("{} is missing", self.zip.display())));
+        for file in self.trust_root.iter().chain([&self.zip]) {
+            if !file.exists() {
+                return Err(Failure::missing(format!("{} is missing", file.display())));
+            }
         }
         let options = VerifyOptions {
             trust_root: self.trust_root,

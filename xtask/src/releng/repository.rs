@@ -26,6 +26,9 @@ pub(crate) struct Contents {
 /// Reads the keys once before anything runs, so that a bad one does not fail the last job.
 pub(crate) fn check_keys(keys: &[PathBuf]) -> Result<(), Failure> {
     for path in keys {
+        if !path.exists() {
+            return Err(Failure::missing(format!("key {} is missing", path.display())));
+        }
         Key::from_file(path).map_err(Failure::usage)?;
     }
     Ok(())

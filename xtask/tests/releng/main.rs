@@ -1,0 +1,13 @@
+//! `cargo xtask` as a program: what it makes, how it ends, what it says.
+//!
+//! One binary, so that the sample is built once for everything that looks at it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot make its sample shall fail")]
+
+mod bad_input;
+mod common;
+mod config;
+mod images;
+mod repeat;
+mod results;
+mod steps;
