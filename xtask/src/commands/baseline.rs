@@ -93,6 +93,15 @@ fn import(directory: &Path, store: &Path) -> Result<Proto, Failure> {
     Ok(ips::import_root(directory, Store::create(store)?, &options)?)
 }
 
+/// An input that is not there has an exit status of its own.
+fn require(path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        Ok(())
+    } else {
+        Err(Failure::missing(format!("{} is missing", path.display())))
+    }
+}
+
 impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         match self.command {
@@ -107,15 +116,26 @@ impl Generate {
         let (Some(root), Some(out)) = (self.proto, self.out) else {
             return Err(Failure::usage("--proto and --out are required"));
         };
+        if let Seed::File(path) = &self.smf_seed {
+            require(path)?;
+        }
         let scratch = tempfile::tempdir()?;
         let proto = import(&root, scratch.path())?;
         let mut opened: Vec<Box<dyn Origin>> = Vec::new();
         for path in &self.origins {
+            require(path)?;
             opened.push(ips::open_origin(path)?);
         }
         if self.origins.is_empty() {
             for path in baseline::file_origins(&proto)? {
-                opened.push(ips::open_origin(path)?);
+                if path.exists() {
+                    opened.push(ips::open_origin(path)?);
+                } else {
+                    printer.warn(format_args!(
+                        "the origin that the proto names is not here: {}; see --origin",
+                        path.display()
+                    ));
+                }
             }
         }
         let origins: Vec<&dyn Origin> = opened.iter().map(|origin| &**origin).collect();
@@ -150,6 +170,7 @@ impl Generate {
 
 impl Verify {
     fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
+        require(&self.archive)?;
         let scratch = tempfile::tempdir()?;
         let proto = import(&self.proto, scratch.path())?;
         let verified = baseline::verify(&self.archive, &proto)?;
