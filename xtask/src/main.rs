@@ -3,6 +3,7 @@
 //! One file per subcommand in [`commands`]; each reads its flags and the environment, calls a
 //! stage, prints through the one [`printer`], and says with which [`exit_status`] to leave.
 
+mod bench;
 mod commands;
 mod environment;
 mod exit_status;

@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 mod baseline;
+mod bench;
 mod doctor;
 mod inspect;
 mod layer;
@@ -31,6 +32,9 @@ enum Command {
     Inspect(inspect::Arguments),
     Doctor(doctor::Arguments),
     Test(test::Arguments),
+    Bench(bench::Arguments),
+    #[command(hide = true)]
+    BenchStage(bench::StageArguments),
 }
 
 impl Arguments {
@@ -43,6 +47,8 @@ impl Arguments {
             Command::Inspect(arguments) => arguments.run(printer),
             Command::Doctor(arguments) => arguments.run(printer),
             Command::Test(arguments) => arguments.run(printer),
+            Command::Bench(arguments) => arguments.run(printer),
+            Command::BenchStage(arguments) => arguments.run(printer),
         }
     }
 }
