@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
 
-    /// The system version (default: BASE-0.local+git<commit>)
+    /// The system version (default: BASE-0.local+gitCOMMIT)
     #[arg(long, value_name = "V")]
     version: Option<String>,
 
