@@ -167,7 +167,7 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), Failure> {
     }
     match fs::create_dir(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            return Err(cannot("create", path, &error));
+            Err(cannot("create", path, &error))
         }
         _ => set_mode(path, mode),
     }
