@@ -90,6 +90,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Says where in the image the damage is.
+    pub(crate) fn within(self, place: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Damaged { path, problem } => {
+                Self::Damaged { path, problem: format!("{place}: {problem}") }
+            }
+            other => other,
+        }
+    }
+
     /// Puts a verb and a path on an I/O error: `.map_err(Error::io("write", path))`.
     pub(crate) fn io(
         doing: &'static str,

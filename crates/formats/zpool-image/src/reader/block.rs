@@ -15,12 +15,17 @@ use crate::device::SPACE_START;
 
 /// The largest block any pool has.
 const LARGEST_BLOCK: u64 = 16 << 20;
+/// The code of a block stored as it is.
+const OFF: u64 = 2;
 
 /// The file with the image.
 #[derive(Debug)]
 pub(super) struct Storage {
     pub(super) file: File,
     pub(super) path: PathBuf,
+    /// Where the image begins in the file.
+    pub(super) start: u64,
+    /// Bytes of the image.
     pub(super) size: u64,
 }
 
@@ -40,8 +45,12 @@ impl Pointer {
 
     /// Whether nothing is stored.
     pub(super) fn is_hole(&self) -> bool {
-        let embedded = bits(self.0[6], 39, 1) == 1;
-        !embedded && self.0[0] == 0 && self.0[1] == 0
+        !self.is_embedded() && self.0[0] == 0 && self.0[1] == 0
+    }
+
+    /// Whether the data are in the pointer itself.
+    pub(super) fn is_embedded(&self) -> bool {
+        bits(self.0[6], 39, 1) == 1
     }
 
     fn logical(&self) -> u64 {
@@ -70,7 +79,9 @@ impl Storage {
             return Err(self.damaged(format!("a block at {offset} lies beyond the end")));
         }
         let mut bytes = vec![0; size as usize];
-        self.file.read_exact_at(&mut bytes, offset).map_err(Error::io("read", &self.path))?;
+        self.file
+            .read_exact_at(&mut bytes, self.start + offset)
+            .map_err(Error::io("read", &self.path))?;
         Ok(bytes)
     }
 
@@ -79,45 +90,52 @@ impl Storage {
         if pointer.is_hole() {
             return Ok(None);
         }
-        let properties = pointer.0[6];
-        if bits(properties, 39, 1) == 1 {
+        if pointer.is_embedded() {
             return self.embedded(pointer).map(Some);
         }
+        let mut problem = self.damaged("a block pointer without an address");
+        for found in self.copies(pointer) {
+            match found {
+                Ok(stored) => return self.logical(pointer, stored).map(Some),
+                Err(Error::Damaged { path, problem: what }) => {
+                    problem = Error::Damaged { path, problem: what };
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(problem)
+    }
+
+    /// The stored bytes of all copies of a block, each with its checksum compared.
+    pub(super) fn copies(&self, pointer: &Pointer) -> impl Iterator<Item = Result<Vec<u8>, Error>> {
+        let words = pointer.0;
+        (0..3)
+            .map(move |copy| (words[2 * copy], words[2 * copy + 1]))
+            .filter(|address| *address != (0, 0))
+            .map(move |(first, second)| self.copy(&Pointer(words), first, second))
+    }
+
+    fn copy(&self, pointer: &Pointer, first: u64, second: u64) -> Result<Vec<u8>, Error> {
+        let properties = pointer.0[6];
         if bits(properties, 63, 1) == 0 {
             return Err(self.unknown("blocks in big-endian order"));
         }
         if bits(properties, 61, 1) == 1 {
             return Err(self.unknown("encrypted blocks"));
         }
-        let physical = (bits(properties, 16, 16) + 1) * 512;
-        let mut problem = self.damaged("a block pointer without an address");
-        for copy in 0..3 {
-            let (first, second) = (pointer.0[2 * copy], pointer.0[2 * copy + 1]);
-            if first == 0 && second == 0 {
-                continue;
-            }
-            if bits(first, 32, 24) != 0 {
-                return Err(self.unknown("more than one device"));
-            }
-            if second >> 63 == 1 {
-                return Err(self.unknown("gang blocks"));
-            }
-            let found = bits(second, 0, 55)
-                .checked_mul(512)
-                .and_then(|offset| offset.checked_add(SPACE_START))
-                .ok_or_else(|| self.damaged("a block pointer with an impossible address"))
-                .and_then(|offset| {
-                    let stored = self.bytes(offset, physical)?;
-                    self.check(pointer, &stored, offset)?;
-                    Ok(stored)
-                });
-            match found {
-                Ok(stored) => return self.logical(pointer, &stored).map(Some),
-                Err(Error::Unknown { path, what }) => return Err(Error::Unknown { path, what }),
-                Err(error) => problem = error,
-            }
+        if bits(first, 32, 24) != 0 {
+            return Err(self.unknown("more than one device"));
         }
-        Err(problem)
+        if second >> 63 == 1 {
+            return Err(self.unknown("gang blocks"));
+        }
+        let offset = bits(second, 0, 55)
+            .checked_mul(512)
+            .and_then(|offset| offset.checked_add(SPACE_START))
+            .ok_or_else(|| self.damaged("a block pointer with an impossible address"))?;
+        let stored = self.bytes(offset, (bits(properties, 16, 16) + 1) * 512)?;
+        self.check(pointer, &stored, offset)?;
+        Ok(stored)
     }
 
     fn check(&self, pointer: &Pointer, stored: &[u8], offset: u64) -> Result<(), Error> {
@@ -142,18 +160,23 @@ impl Storage {
         }
     }
 
-    fn logical(&self, pointer: &Pointer, stored: &[u8]) -> Result<Vec<u8>, Error> {
+    /// The block that some stored bytes stand for.
+    pub(super) fn logical(&self, pointer: &Pointer, stored: Vec<u8>) -> Result<Vec<u8>, Error> {
         let size = pointer.logical();
         if size > LARGEST_BLOCK {
             return Err(self.damaged(format!("a block of {size} bytes")));
         }
-        decompress(bits(pointer.0[6], 32, 7), stored, size as usize)
+        let compression = bits(pointer.0[6], 32, 7);
+        if compression == OFF && stored.len() as u64 == size {
+            return Ok(stored);
+        }
+        decompress(compression, &stored, size as usize)
             .map_err(|what| self.unknown(what))?
             .ok_or_else(|| self.damaged("a block that does not decompress to its size"))
     }
 
     /// A block so small that it is kept in its pointer.
-    fn embedded(&self, pointer: &Pointer) -> Result<Vec<u8>, Error> {
+    pub(super) fn embedded(&self, pointer: &Pointer) -> Result<Vec<u8>, Error> {
         let properties = pointer.0[6];
         if bits(properties, 40, 8) != 0 {
             return Err(self.unknown("pointers with other things than data in them"));

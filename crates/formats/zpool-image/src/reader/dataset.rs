@@ -22,6 +22,7 @@ type Names = Vec<(Vec<u8>, u64)>;
 /// A dataset of a pool image, opened.
 #[derive(Debug)]
 pub struct Dataset<'a> {
+    name: &'a str,
     storage: &'a Storage,
     set: ObjectSet,
     layouts: Layouts,
@@ -33,6 +34,8 @@ pub struct Dataset<'a> {
 /// The bytes of a regular file, from its begin; every block is checked.
 #[derive(Debug)]
 pub struct FileReader<'a> {
+    /// For messages: the dataset, the object and the path.
+    place: String,
     storage: &'a Storage,
     object: Object,
     size: u64,
@@ -41,7 +44,16 @@ pub struct FileReader<'a> {
 }
 
 impl<'a> Dataset<'a> {
-    pub(super) fn open(pointer: &Pointer, storage: &'a Storage) -> Result<Self, Error> {
+    pub(super) fn open(
+        name: &'a str,
+        pointer: &Pointer,
+        storage: &'a Storage,
+    ) -> Result<Self, Error> {
+        Self::open_set(name, pointer, storage)
+            .map_err(|error| error.within(format_args!("dataset {name}")))
+    }
+
+    fn open_set(dataset: &'a str, pointer: &Pointer, storage: &'a Storage) -> Result<Self, Error> {
         let mut set = ObjectSet::open(pointer, storage)?;
         if set.purpose != 2 {
             return Err(storage.unknown("datasets that are no file systems"));
@@ -73,68 +85,111 @@ impl<'a> Dataset<'a> {
             }
         }
         let root = number(&master, "ROOT")?;
-        Ok(Self { storage, set, layouts, root, recent: None })
+        Ok(Self { name: dataset, storage, set, layouts, root, recent: None })
     }
 
     /// Everything in the dataset: types, modes, owners, times and links. Of a file with several
     /// names, the first is the file and the others are hard links. Digests are not known.
     pub fn manifest(&mut self) -> Result<Manifest, Error> {
         let mut manifest = Manifest::new();
-        let mut seen = BTreeMap::new();
+        self.walk(|path, _, entry| Ok(manifest.insert(path.clone(), entry?)?))?;
+        Ok(manifest)
+    }
+
+    /// Visits every path with its object, directories before what they contain; what cannot be
+    /// read is an error instead of the entry.
+    pub(super) fn walk(
+        &mut self,
+        mut visit: impl FnMut(&ProtoPath, u64, Result<Entry, Error>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut seen: BTreeMap<u64, ProtoPath> = BTreeMap::new();
         let mut left = vec![(ProtoPath::root(), self.root)];
         while let Some((path, object)) = left.pop() {
-            let dnode = self.set.dnode(object, self.storage)?;
-            let mut entry = self.entry(&dnode)?;
-            if let Some(first) = seen.insert(object, path.clone()) {
-                match entry.kind {
-                    Kind::Directory => {
-                        return Err(self.storage.damaged(format!("{path} is also {first}")));
+            let first = seen.get(&object);
+            match self.look(&path, object, first) {
+                Ok((entry, names)) => {
+                    visit(&path, object, Ok(entry))?;
+                    for (below, child) in names.into_iter().rev() {
+                        left.push((below, child));
                     }
-                    Kind::File(_) => entry.kind = Kind::Hardlink { target: first.clone() },
-                    // A manifest has no further names for anything else: two alike stand for it.
-                    _ => {}
                 }
-                seen.insert(object, first);
-            }
-            if entry.is_directory() {
-                let names = self.names(dnode)?;
-                for (name, child) in names.into_iter().rev() {
-                    let below = path.join(&name).map_err(proto::Error::from)?;
-                    left.push((below, child));
+                Err(error) => {
+                    let place = self.place(object, &path);
+                    visit(&path, object, Err(error.within(place)))?;
                 }
             }
-            manifest.insert(path, entry)?;
+            seen.entry(object).or_insert(path);
         }
-        Ok(manifest)
+        Ok(())
+    }
+
+    /// The entry at a path, and what is below it; `first` is an earlier path of the object.
+    fn look(
+        &mut self,
+        path: &ProtoPath,
+        object: u64,
+        first: Option<&ProtoPath>,
+    ) -> Result<(Entry, Vec<(ProtoPath, u64)>), Error> {
+        let dnode = self.set.dnode(object, self.storage)?;
+        let mut entry = self.entry(&dnode)?;
+        if let Some(first) = first {
+            match entry.kind {
+                Kind::Directory => {
+                    return Err(self.storage.damaged(format!("is also {first}")));
+                }
+                Kind::File(_) => entry.kind = Kind::Hardlink { target: first.clone() },
+                // A manifest has no further names for anything else: two alike stand for it.
+                _ => {}
+            }
+        }
+        let mut below = Vec::new();
+        if entry.is_directory() {
+            for (name, child) in self.names(dnode)? {
+                let path = path.join(&name).map_err(|error| {
+                    self.storage.damaged(format!("a name in it that no file can have: {error}"))
+                })?;
+                below.push((path, child));
+            }
+        }
+        Ok((entry, below))
+    }
+
+    pub(super) fn not_there(&self, path: &ProtoPath) -> Error {
+        Error::NotThere { path: self.storage.path.clone(), name: path.to_string() }
+    }
+
+    fn place(&self, object: u64, path: &ProtoPath) -> String {
+        format!("dataset {}, object {object}, path {path}", self.name)
     }
 
     /// Opens a regular file.
     pub fn file(&mut self, path: &ProtoPath) -> Result<FileReader<'a>, Error> {
-        let missing = |storage: &Storage| Error::NotThere {
-            path: storage.path.clone(),
-            name: path.to_string(),
-        };
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(missing(self.storage));
+            return Err(self.not_there(path));
         };
         if self.recent.as_ref().is_none_or(|(directory, _)| *directory != parent) {
             let mut names = self.list(self.root, path)?;
             for component in parent.components() {
-                let object = find(&names, component).ok_or_else(|| missing(self.storage))?;
+                let object = find(&names, component).ok_or_else(|| self.not_there(path))?;
                 names = self.list(object, path)?;
             }
             self.recent = Some((parent, names));
         }
         let names = self.recent.as_ref().map_or(&[][..], |(_, names)| names);
-        let object = find(names, name).ok_or_else(|| missing(self.storage))?;
-        let dnode = self.set.dnode(object, self.storage)?;
-        let Kind::File(content) = self.entry(&dnode)?.kind else {
-            return Err(missing(self.storage));
+        let object = find(names, name).ok_or_else(|| self.not_there(path))?;
+        let place = self.place(object, path);
+        let dnode = self.set.dnode(object, self.storage).map_err(|error| error.within(&place))?;
+        let entry = self.entry(&dnode).map_err(|error| error.within(&place))?;
+        let Kind::File(content) = entry.kind else {
+            return Err(Error::NotThere {
+                path: self.storage.path.clone(),
+                name: format!("regular file {path}: it is a {}", entry.kind.word()),
+            });
         };
-        let object = Object::new(dnode);
         Ok(FileReader {
+            place,
             storage: self.storage,
-            object,
+            object: Object::new(dnode),
             size: content.size,
             position: 0,
             block: Vec::new(),
@@ -143,12 +198,12 @@ impl<'a> Dataset<'a> {
 
     /// What a directory on the way to a path contains, sorted by name.
     fn list(&mut self, object: u64, path: &ProtoPath) -> Result<Names, Error> {
-        let dnode = self.set.dnode(object, self.storage)?;
+        let place = format!("dataset {}, object {object}, on the way to {path}", self.name);
+        let dnode = self.set.dnode(object, self.storage).map_err(|error| error.within(&place))?;
         if dnode.object_type != DIRECTORY {
-            let (image, name) = (self.storage.path.clone(), path.to_string());
-            return Err(Error::NotThere { path: image, name });
+            return Err(self.not_there(path));
         }
-        self.names(dnode)
+        self.names(dnode).map_err(|error| error.within(place))
     }
 
     fn names(&mut self, dnode: Dnode) -> Result<Names, Error> {
@@ -242,7 +297,12 @@ impl Read for FileReader<'_> {
         }
         if within == 0 || self.block.is_empty() {
             let block = self.object.block(self.position / block_size, self.storage);
-            self.block = match block.map_err(io::Error::other)? {
+            let block = block.map_err(|error| {
+                io::Error::other(
+                    error.within(format_args!("{}, byte {}", self.place, self.position)),
+                )
+            });
+            self.block = match block? {
                 Some(block) => block,
                 None => vec![0; block_size as usize],
             };

@@ -7,6 +7,7 @@ use super::block::{Pointer, Storage};
 use super::dataset::Dataset;
 use super::fields::u64_at;
 use super::object::ObjectSet;
+use super::verify::{self, Verification};
 use super::zap::{self, entries};
 use crate::Error;
 use crate::checksum::is_sealed;
@@ -34,6 +35,8 @@ pub struct Image {
     storage: Storage,
     name: String,
     guid: u64,
+    /// Of the pool's own objects.
+    root: Pointer,
     datasets: Vec<(String, Pointer)>,
 }
 
@@ -42,7 +45,17 @@ impl Image {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let size = file.metadata().map_err(Error::io("examine", path))?.len();
-        let storage = Storage { file, path: path.to_owned(), size };
+        Self::open_part(file, path, 0, size)
+    }
+
+    /// Opens an image that is `size` bytes of a file from `start` on, e.g. behind a header.
+    /// `path` is what errors call it.
+    pub fn open_part(file: File, path: &Path, start: u64, size: u64) -> Result<Self, Error> {
+        let length = file.metadata().map_err(Error::io("examine", path))?.len();
+        let storage = Storage { file, path: path.to_owned(), start, size };
+        if start.checked_add(size).is_none_or(|end| end > length) {
+            return Err(storage.damaged(format!("has {length} bytes and is cut short")));
+        }
         let (configuration, root) = newest(&storage)?;
         let missing = |what: &str| storage.damaged(format!("a label without {what}"));
         let device = configuration.get_list("vdev_tree").ok_or_else(|| missing("vdev_tree"))?;
@@ -88,6 +101,19 @@ impl Image {
                 if !pointer.is_hole() {
                     datasets.push((dataset.clone(), pointer));
                 }
+                let names = u64_at(&bonus, 32).ok_or_else(damaged)?;
+                for snapshot in match names {
+                    0 => Vec::new(),
+                    names => entries(&mut mos.object(names, &storage)?, &storage)?,
+                } {
+                    let object = snapshot.number().ok_or_else(damaged)?;
+                    let bonus = mos.dnode(object, &storage)?.bonus;
+                    let pointer = Pointer::at(&bonus, 128).ok_or_else(damaged)?;
+                    if !pointer.is_hole() {
+                        let name = String::from_utf8_lossy(&snapshot.name);
+                        datasets.push((format!("{dataset}@{name}"), pointer));
+                    }
+                }
             }
             if children != 0 {
                 for child in entries(&mut mos.object(children, &storage)?, &storage)? {
@@ -99,7 +125,7 @@ impl Image {
             }
         }
         datasets.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(Self { storage, name, guid, datasets })
+        Ok(Self { storage, name, guid, root, datasets })
     }
 
     /// The pool's name.
@@ -112,7 +138,7 @@ impl Image {
         self.guid
     }
 
-    /// The full names of all datasets, sorted.
+    /// The full names of all datasets and snapshots (`dataset@snapshot`), sorted.
     pub fn datasets(&self) -> impl Iterator<Item = &str> {
         self.datasets.iter().map(|(name, _)| name.as_str())
     }
@@ -120,12 +146,24 @@ impl Image {
     /// Opens a file system by its full name, e.g. `rpool/ROOT/ramdisk`.
     pub fn dataset(&self, name: &str) -> Result<Dataset<'_>, Error> {
         match self.datasets.iter().find(|(other, _)| other == name) {
-            Some((_, pointer)) => Dataset::open(pointer, &self.storage),
+            Some((name, pointer)) => Dataset::open(name, pointer, &self.storage),
             None => Err(Error::NotThere {
                 path: self.storage.path.clone(),
                 name: format!("dataset {name}"),
             }),
         }
+    }
+
+    /// Reads every block of the pool in all its copies and compares checksums; follows every name
+    /// to its object. What is wrong is in the result; an error is something that keeps from
+    /// looking.
+    pub fn verify(&self) -> Result<Verification, Error> {
+        let mut verification = Verification::default();
+        verify::object_set(None, &self.root, &self.storage, &mut verification)?;
+        for (name, pointer) in &self.datasets {
+            verify::object_set(Some(name), pointer, &self.storage, &mut verification)?;
+        }
+        Ok(verification)
     }
 }
 

@@ -22,10 +22,14 @@ mod attributes;
 mod block;
 mod dataset;
 mod decompress;
+mod extract;
 mod fields;
 mod image;
 mod object;
+mod verify;
 mod zap;
 
 pub use dataset::{Dataset, FileReader};
+pub use extract::Extracted;
 pub use image::Image;
+pub use verify::{Counts, Finding, Verification};

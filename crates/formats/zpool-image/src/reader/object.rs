@@ -18,9 +18,11 @@ pub(super) struct Dnode {
     pub(super) spill: Option<Pointer>,
     pub(super) block_size: u64,
     pub(super) last_block: u64,
-    levels: u8,
-    indirect_shift: u32,
-    pointers: Vec<Pointer>,
+    pub(super) levels: u8,
+    pub(super) indirect_shift: u32,
+    pub(super) pointers: Vec<Pointer>,
+    /// How many places of 512 bytes it takes in its block.
+    pub(super) slots: usize,
 }
 
 /// An object while its blocks are read: keeps the indirect blocks on the way to the last one.
@@ -43,7 +45,7 @@ pub(super) struct ObjectSet {
 
 impl Dnode {
     /// Reads a dnode at the begin of some bytes; `None` when it cannot be one.
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let slots = usize::from(*bytes.get(12)?) + 1;
         let bytes = bytes.get(..slots.checked_mul(DNODE_SIZE)?)?;
         let (indirect_shift, levels, count) = (u32::from(bytes[1]), bytes[2], bytes[3]);
@@ -74,6 +76,7 @@ impl Dnode {
             levels,
             indirect_shift,
             pointers,
+            slots,
         })
     }
 }

@@ -8,3 +8,4 @@ mod judge;
 mod pools;
 mod reading;
 mod repeatable;
+mod verifying;
