@@ -8,6 +8,7 @@ mod layer;
 mod releng;
 mod test;
 mod tuf;
+mod zone;
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +30,7 @@ enum Command {
     Baseline(baseline::Arguments),
     Tuf(tuf::Arguments),
     Layer(layer::Arguments),
+    Zone(zone::Arguments),
     Inspect(inspect::Arguments),
     Doctor(doctor::Arguments),
     Test(test::Arguments),
@@ -44,6 +46,7 @@ impl Arguments {
             Command::Baseline(arguments) => arguments.run(printer),
             Command::Tuf(arguments) => arguments.run(printer),
             Command::Layer(arguments) => arguments.run(printer),
+            Command::Zone(arguments) => arguments.run(printer),
             Command::Inspect(arguments) => arguments.run(printer),
             Command::Doctor(arguments) => arguments.run(printer),
             Command::Test(arguments) => arguments.run(printer),

@@ -36,6 +36,32 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// Something is needed and not in the proto root.
+    #[error(
+        "{wanted} ({reason}) is not in the proto root: {problem}{}",
+        if .chain.is_empty() { String::new() } else { format!("; asked for by {chain}") }
+    )]
+    Missing {
+        /// The path or library name.
+        wanted: String,
+        /// Why it is needed.
+        reason: String,
+        /// Where it was looked for and what is wrong there.
+        problem: String,
+        /// The way from what the caller asked for, outermost first.
+        chain: String,
+    },
+    /// An ELF file that cannot be read.
+    #[error("{path}: a damaged ELF file: {problem}")]
+    Elf {
+        /// The path in the proto root.
+        path: proto::ProtoPath,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A service manifest that cannot be read.
+    #[error(transparent)]
+    Smf(#[from] smf::Error),
     /// The proto root could not be read.
     #[error(transparent)]
     Proto(#[from] proto::Error),

@@ -1,0 +1,102 @@
+//! Plug-ins that configuration files declare and no ELF file names.
+
+use std::collections::BTreeSet;
+
+/// A module that a PAM configuration names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PamModule {
+    /// The path as written, perhaps with `$ISA`.
+    pub(crate) path: String,
+    /// Whether the service works without it.
+    pub(crate) optional: bool,
+}
+
+/// The modules of some services in `pam.conf`: SERVICE TYPE CONTROL MODULE OPTIONS.
+pub(crate) fn pam_conf(text: &str, services: &BTreeSet<String>) -> BTreeSet<PamModule> {
+    let lines = lines(text).filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let service = words.next()?.to_ascii_lowercase();
+        services.contains(&service).then(|| pam_line(words)).flatten()
+    });
+    lines.collect()
+}
+
+/// The modules in a file of `pam.d`: TYPE CONTROL MODULE OPTIONS.
+pub(crate) fn pam_d(text: &str) -> BTreeSet<PamModule> {
+    lines(text).filter_map(|line| pam_line(line.split_whitespace())).collect()
+}
+
+fn pam_line<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<PamModule> {
+    words.next()?;
+    let control = words.next()?;
+    let path = words.next()?.to_owned();
+    // `include` names a further configuration file, not a module.
+    (control != "include").then(|| PamModule { path, optional: control == "optional" })
+}
+
+/// Where a module is for a process of one width: names without a directory are below
+/// `usr/lib/security`, and `$ISA` stands for `64` or nothing.
+pub(crate) fn pam_path(module: &str, wide: bool) -> String {
+    let isa = if wide { "64" } else { "" };
+    if module.starts_with('/') {
+        module.replace("$ISA", isa)
+    } else if module.contains("$ISA") {
+        format!("/usr/lib/security/{}", module.replace("$ISA", isa))
+    } else {
+        format!("/usr/lib/security/{isa}/{module}")
+    }
+}
+
+/// The sources that `nsswitch.conf` names, without repetition; each is a library
+/// `nss_SOURCE.so.1`.
+pub(crate) fn nss_sources(text: &str) -> BTreeSet<String> {
+    let mut sources = BTreeSet::new();
+    for line in lines(text) {
+        let Some((_, mut rest)) = line.split_once(':') else { continue };
+        // Criteria such as `[NOTFOUND=return TRYAGAIN=0]` are no sources.
+        while let Some((before, behind)) = rest.split_once('[') {
+            sources.extend(before.split_whitespace().map(str::to_owned));
+            rest = behind.split_once(']').map_or("", |(_, after)| after);
+        }
+        sources.extend(rest.split_whitespace().map(str::to_owned));
+    }
+    sources
+}
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(|line| line.split_once('#').map_or(line, |(before, _)| before).trim())
+        .filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nsswitch_sources_without_criteria() {
+        let text = "# hosts: ldap\npasswd: files\nhosts:  files [NOTFOUND=continue X=1] dns#x\n";
+        assert_eq!(nss_sources(text).into_iter().collect::<Vec<_>>(), ["dns", "files"]);
+    }
+
+    #[test]
+    fn only_modules_of_the_services() {
+        let text = "login auth requisite pam_authtok_get.so.1 debug\n\
+                    krlogin auth required pam_krb5.so.1\n\
+                    other account optional /usr/lib/security/$ISA/pam_x.so.1\n\
+                    login auth include common\n";
+        let services = ["login", "other"].map(str::to_owned).into();
+        let found: Vec<_> = pam_conf(text, &services).into_iter().collect();
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[1].path.as_str(), found[1].optional), ("pam_authtok_get.so.1", false));
+        assert!(found[0].optional);
+        assert_eq!(pam_d("auth required pam_unix_auth.so.1\n").len(), 1);
+    }
+
+    #[test]
+    fn modules_of_both_widths() {
+        assert_eq!(pam_path("pam_x.so.1", true), "/usr/lib/security/64/pam_x.so.1");
+        assert_eq!(pam_path("/a/$ISA/pam_x.so.1", true), "/a/64/pam_x.so.1");
+        assert_eq!(pam_path("/a/$ISA/pam_x.so.1", false), "/a//pam_x.so.1");
+    }
+}
