@@ -249,7 +249,9 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
     let logs = set.directory().join("logs");
     let (graph, notices) = graph(&settings, &set)?;
     let progress = Progress::new(mode, printer);
-    let done = graph.run(limit, &logs, &stop, &progress).map_err(|error| explain(error, &set))?;
+    let done = graph
+        .run(limit, &logs, &stop, &progress)
+        .map_err(|error| explain(error, &settings, &set))?;
 
     let summary = Summary {
         v: 1,
@@ -266,6 +268,10 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
     let out = set.publish()?;
     if progress.talks() {
         tell(&summary, &out, start, printer);
+    }
+    // Whatever else is shown, nobody gets results without hearing this.
+    for notice in &summary.notices {
+        progress.notice(notice);
     }
     printer.result(out.join("repo.zip").display());
     Ok(ExitStatus::Success)
@@ -396,12 +402,12 @@ fn baseline_job(places: &Places, origins: &Origins, out: &Path, build_time: i64)
 }
 
 /// Turns a failed run into what its user should read.
-fn explain(error: jobs::Error, set: &ResultSet) -> Failure {
+fn explain(error: jobs::Error, settings: &Settings, set: &ResultSet) -> Failure {
     match error {
         jobs::Error::Stopped => Failure::new("interrupted; the previous results are untouched")
             .with_status(ExitStatus::Interrupted),
         jobs::Error::Failed { ref job, ref log, ref tail, .. } => {
-            let installs = job.ends_with("/os");
+            let installs = job.ends_with("/os") && settings.config.packages.install.is_empty();
             let log = Some((tail.clone(), set.keep_logs(log)));
             let mut failure = Failure { log, ..Failure::new(error) };
             if installs {
@@ -454,8 +460,5 @@ fn tell(summary: &Summary, out: &Path, start: Instant, printer: &Printer) {
                 &file.sha256[..16]
             ));
         }
-    }
-    for notice in &summary.notices {
-        printer.warn(notice);
     }
 }

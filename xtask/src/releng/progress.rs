@@ -51,6 +51,14 @@ impl<'a> Progress<'a> {
         Self { printer, show }
     }
 
+    /// Says what must be heard in every mode.
+    pub(crate) fn notice(&self, text: &str) {
+        match &self.show {
+            Show::Json => self.printer.event(&json!({ "v": 1, "event": "notice", "text": text })),
+            Show::Live { .. } | Show::Plain | Show::None => self.printer.warn(text),
+        }
+    }
+
     /// Whether people read along.
     pub(crate) fn talks(&self) -> bool {
         matches!(self.show, Show::Live { .. } | Show::Plain)
