@@ -2,7 +2,7 @@
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use proto::Digest;
@@ -12,7 +12,8 @@ use crate::artifact::{Artifact, Kind, tags_text};
 use crate::compression::{Method, PROBE};
 use crate::documents::{self, ARTIFACTS, ArtifactsDocument, InstallinatorDocument};
 use crate::inputs::{self, Input, Planned, Source};
-use crate::zip::{Streamed, Writer, copy, hash_only};
+use crate::output::Output;
+use crate::zip::{Streamed, copy, hash_only};
 use crate::{Error, Key, metadata, names};
 
 /// What to build.
@@ -101,16 +102,8 @@ pub fn build(options: &BuildOptions) -> Result<BuildReport, Error> {
     };
 
     let plan = Plan::new(options)?;
-    let directory = match options.out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let out = || &options.out;
-    let temporary = temporary_file(directory).map_err(Error::io("create a file beside", out()))?;
-    let file = temporary.as_file().try_clone().map_err(Error::io("write", out()))?;
     let mut zip = Repository {
-        zip: Writer::new(file, options.build_time),
-        out: &options.out,
+        output: Output::create(&options.out, options.build_time)?,
         targets: BTreeMap::new(),
     };
 
@@ -141,24 +134,15 @@ pub fn build(options: &BuildOptions) -> Result<BuildReport, Error> {
     zip.document(ARTIFACTS, &document)?;
 
     let signed = zip.targets.iter().map(|(name, s)| (name.clone(), (s.length, s.sha256))).collect();
-    let files = metadata::write(keys, &signed, expires, metadata_version)?;
+    let role = metadata::targets_role(&signed)?;
+    let files = metadata::write(keys, role, expires, metadata_version)?.files;
     for (name, text) in &files {
-        zip.bytes(&format!("repo/metadata/{name}"), text)?;
+        zip.output.bytes(&format!("repo/metadata/{name}"), text)?;
     }
-    let Repository { zip, targets, .. } = zip;
-    let (file, size) = zip.finish().map_err(write_error(&options.out))?;
-    let sha256 = hash_file(file, &options.out)?;
-    temporary.persist(&options.out).map_err(|error| Error::io("write", out())(error.error))?;
+    let Repository { output, targets } = zip;
+    let (size, sha256) = output.finish()?;
 
-    let mut key_ids = Vec::new();
-    for key in keys {
-        let id = key.public().key_id().map_err(|error| Error::Sign {
-            role: "a key id".to_owned(),
-            problem: error.to_string(),
-        })?;
-        key_ids.push(hex::encode(&*id));
-    }
-    key_ids.sort();
+    let key_ids = metadata::key_ids(keys)?;
     Ok(BuildReport {
         path: options.out.clone(),
         size,
@@ -291,17 +275,16 @@ fn check_duplicate(first: &Planned, written: &Streamed, duplicate: &Planned) -> 
 }
 
 /// A zip that notes the targets written to it.
-struct Repository<'a> {
-    zip: Writer,
-    out: &'a Path,
+struct Repository {
+    output: Output,
     targets: BTreeMap<String, Streamed>,
 }
 
-impl Repository<'_> {
+impl Repository {
     fn planned(&mut self, planned: &Planned) -> Result<Streamed, Error> {
         let entry = format!("repo/targets/{}", planned.target_name);
         let streamed = match &planned.source {
-            Source::Memory(bytes, _) => self.bytes(&entry, bytes)?,
+            Source::Memory(bytes, _) => self.output.bytes(&entry, bytes)?,
             Source::File(file) => {
                 let mut open = file.open()?;
                 let mut first = Vec::new();
@@ -314,11 +297,11 @@ impl Repository<'_> {
                 let method = Method::choose(&first);
                 // Reading and writing fail in one place; the reader notes when it was the input.
                 let mut input = Noting { inner: (&first[..]).chain(&mut open), failed: None };
-                let result = self.zip.entry(&entry, method, |out| copy(&mut input, method, out));
+                let result = self.output.entry(&entry, method, |out| copy(&mut input, method, out));
                 if let Some(error) = input.failed.take() {
                     return Err(Error::io("read", &file.path)(error));
                 }
-                let streamed = result.map_err(write_error(self.out))?;
+                let streamed = result?;
                 file.check(&open)?;
                 let same = file.digest.is_none_or(|digest| digest == streamed.sha256);
                 if !same || streamed.length != file.length() {
@@ -336,17 +319,10 @@ impl Repository<'_> {
 
     fn document<T: Serialize>(&mut self, name: &str, document: &T) -> Result<(), Error> {
         let text = documents::text(document)
-            .map_err(|error| Error::io("write", self.out)(std::io::Error::other(error)))?;
-        let streamed = self.bytes(&format!("repo/targets/{name}"), &text)?;
+            .map_err(|error| Error::io("write", self.output.path())(error.into()))?;
+        let streamed = self.output.bytes(&format!("repo/targets/{name}"), &text)?;
         self.targets.insert(name.to_owned(), streamed);
         Ok(())
-    }
-
-    fn bytes(&mut self, entry: &str, bytes: &[u8]) -> Result<Streamed, Error> {
-        let method = Method::choose(&bytes[..bytes.len().min(PROBE)]);
-        self.zip
-            .entry(entry, method, |out| copy(&mut &bytes[..], method, out))
-            .map_err(write_error(self.out))
     }
 }
 
@@ -366,30 +342,4 @@ impl<R: Read> Read for Noting<R> {
             kind.into()
         })
     }
-}
-
-fn write_error(out: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path = out.to_owned();
-    move |error| match error.kind() {
-        std::io::ErrorKind::FileTooLarge => Error::TooLarge { path, problem: error.to_string() },
-        _ => Error::io("write", path)(error),
-    }
-}
-
-/// A file beside the output that is removed unless it is renamed. Its mode is what the umask
-/// leaves of 0666, as for any file.
-fn temporary_file(directory: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt as _;
-    tempfile::Builder::new()
-        .prefix(".repo-")
-        .suffix(".zip")
-        .permissions(std::fs::Permissions::from_mode(0o666))
-        .tempfile_in(directory)
-}
-
-fn hash_file(mut file: std::fs::File, path: &Path) -> Result<Digest, Error> {
-    use std::io::Seek as _;
-    file.rewind().map_err(Error::io("read", path))?;
-    let streamed = hash_only(&mut file).map_err(Error::io("read", path))?;
-    Ok(streamed.sha256)
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Problem;
+
 /// What kept a repository from being built or read.
 ///
 /// What is wrong *inside* a repository is not an error but a [`Problem`](crate::Problem).
@@ -94,6 +96,32 @@ pub enum Error {
         /// The zip.
         path: PathBuf,
         /// What is too large, and the limit.
+        problem: String,
+    },
+    /// A repository that cannot be worked with, because of what is wrong inside.
+    #[error("{} is refused: {}", .path.display(), .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))]
+    Refused {
+        /// The zip.
+        path: PathBuf,
+        /// Everything that is wrong with it.
+        problems: Vec<Problem>,
+    },
+    /// A name that a repository does not have, or whose contents are not as signed.
+    #[error("{target} in {}: {problem}", .path.display())]
+    Target {
+        /// The zip.
+        path: PathBuf,
+        /// The target or the metadata file.
+        target: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A repository that the given keys cannot sign for.
+    #[error("{} cannot be signed again: {problem}", .path.display())]
+    Unsigned {
+        /// The zip.
+        path: PathBuf,
+        /// Which role lacks which signatures.
         problem: String,
     },
 }

@@ -20,7 +20,7 @@ use crate::{Error, Key, strict_json};
 pub(crate) const SPEC_VERSION: &str = "1.0.0";
 
 /// The metadata files of a repository by name.
-pub(crate) type Files = BTreeMap<&'static str, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// The root's file name.
 pub(crate) const ROOT: &str = "1.root.json";
@@ -47,43 +47,118 @@ pub(crate) fn expiry(build_time: Timestamp, days: u32) -> Result<(Timestamp, Non
     Ok((expires, version))
 }
 
-/// Makes and signs all roles for a set of targets.
+/// What happened to the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RootChange {
+    /// It is the one that was there.
+    Kept,
+    /// A next version was added, which differs in its expiry only; the ones that were there stay.
+    Renewed,
+    /// It is a new one: who trusts the old one will refuse the repository.
+    New,
+}
+
+/// The metadata of a repository, signed.
+pub(crate) struct Written {
+    pub(crate) files: Files,
+    pub(crate) root: RootChange,
+    /// When the first file expires.
+    pub(crate) expires: Timestamp,
+}
+
+/// The targets role for a set of targets; version and expiry are set when it is signed.
+pub(crate) fn targets_role(targets: &BTreeMap<String, (u64, Digest)>) -> Result<Targets, Error> {
+    let mut role = Targets::new(SPEC_VERSION.to_owned(), NonZeroU64::MIN, Timestamp::UNIX_EPOCH);
+    for (name, (length, sha256)) in targets {
+        let (name, target) = target(name, *length, *sha256)?;
+        role.targets.insert(name, target);
+    }
+    Ok(role)
+}
+
+fn target(name: &str, length: u64, sha256: Digest) -> Result<(TargetName, Target), Error> {
+    let name = TargetName::new(name).map_err(|error| unexpected("targets.json", &error))?;
+    let (custom, extra) = (HashMap::new(), HashMap::new());
+    Ok((name, Target { length, hashes: hashes(sha256), custom, _extra: extra }))
+}
+
+/// Makes and signs all roles for a set of targets under a new root.
 ///
 /// Every key is listed for every role, each role's threshold is one, and every key signs.
 pub(crate) fn write(
     keys: &[Key],
-    targets: &BTreeMap<String, (u64, Digest)>,
+    mut targets: Targets,
     expires: Timestamp,
     version: NonZeroU64,
-) -> Result<Files, Error> {
+) -> Result<Written, Error> {
     let keys = Signers::new(keys)?;
+    let root = root(&keys, expires)?;
     let mut files = Files::new();
-    files.insert(ROOT, keys.sign(ROOT, &root(&keys, expires)?)?);
-
-    let mut role = Targets::new(SPEC_VERSION.to_owned(), version, expires);
-    for (name, (length, sha256)) in targets {
-        let name = TargetName::new(name).map_err(|error| unexpected("targets.json", &error))?;
-        let target = Target {
-            length: *length,
-            hashes: hashes(*sha256),
-            custom: HashMap::new(),
-            _extra: HashMap::new(),
-        };
-        role.targets.insert(name, target);
-    }
-    let text = keys.sign("targets.json", &role)?;
-
-    let mut role = Snapshot::new(SPEC_VERSION.to_owned(), version, expires);
-    role.meta.insert("targets.json".to_owned(), metafile(&text, version));
-    files.insert("targets.json", text);
-    let text = keys.sign("snapshot.json", &role)?;
-
-    let mut role = TimestampRole::new(SPEC_VERSION.to_owned(), version, expires);
-    role.meta.insert("snapshot.json".to_owned(), metafile(&text, version));
-    files.insert("snapshot.json", text);
-    files.insert("timestamp.json", keys.sign("timestamp.json", &role)?);
-    Ok(files)
+    files.insert(ROOT.to_owned(), keys.sign(ROOT, &root, &root)?);
+    keys.roles(&root, &mut targets, expires, version, &mut files)?;
+    Ok(Written { files, root: RootChange::New, expires })
 }
+
+/// Signs all roles again under the last of the roots that are there.
+///
+/// The roots stay byte for byte. When the last expires before `expires`, a next version of it is
+/// added, if the keys can sign that.
+///
+/// # Errors
+///
+/// A text that says which role lacks signatures, or which key the root does not know.
+pub(crate) fn write_again(
+    keys: &[Key],
+    roots: Files,
+    last: &str,
+    mut targets: Targets,
+    (build_time, expires): (Timestamp, Timestamp),
+    version: NonZeroU64,
+) -> Result<Result<Written, String>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Signed {
+        signed: Root,
+    }
+
+    let keys = Signers::new(keys)?;
+    let text = roots.get(last).map(Vec::as_slice).unwrap_or_default();
+    let Signed { signed: mut root } =
+        serde_json::from_slice(text).map_err(|error| unexpected(last, &error))?;
+    for (id, key) in &keys.keys {
+        if !ROLES.iter().any(|role| keys.of(&root, *role).any(|(known, _)| known == id)) {
+            return Ok(Err(format!("its root does not know the key {}", key.origin().display())));
+        }
+    }
+    for role in [RoleType::Targets, RoleType::Snapshot, RoleType::Timestamp] {
+        if let Err(problem) = keys.enough(&root, role) {
+            return Ok(Err(problem));
+        }
+    }
+    let mut files = roots;
+    let mut change = RootChange::Kept;
+    if root.expires < expires {
+        match keys.enough(&root, RoleType::Root) {
+            Ok(()) => {
+                let next = root.version.checked_add(1).unwrap_or(NonZeroU64::MAX);
+                root.version = next;
+                root.expires = expires;
+                let name = format!("{next}.root.json");
+                files.insert(name.clone(), keys.sign(&name, &root, &root)?);
+                change = RootChange::Renewed;
+            }
+            Err(problem) if root.expires <= build_time => {
+                return Ok(Err(format!("its root expired {} and {problem}", root.expires)));
+            }
+            Err(_) => {}
+        }
+    }
+    keys.roles(&root, &mut targets, expires, version, &mut files)?;
+    Ok(Ok(Written { files, root: change, expires: expires.min(root.expires) }))
+}
+
+const ROLES: [RoleType; 4] =
+    [RoleType::Root, RoleType::Snapshot, RoleType::Targets, RoleType::Timestamp];
 
 fn root(keys: &Signers<'_>, expires: Timestamp) -> Result<Root, Error> {
     let role_keys = RoleKeys {
@@ -91,7 +166,6 @@ fn root(keys: &Signers<'_>, expires: Timestamp) -> Result<Root, Error> {
         threshold: NonZeroU64::MIN,
         _extra: HashMap::new(),
     };
-    let roles = [RoleType::Root, RoleType::Snapshot, RoleType::Targets, RoleType::Timestamp];
     Ok(Root {
         spec_version: SPEC_VERSION.to_owned(),
         consistent_snapshot: false,
@@ -102,7 +176,7 @@ fn root(keys: &Signers<'_>, expires: Timestamp) -> Result<Root, Error> {
             .iter()
             .map(|(id, key)| Ok((hex_of(id)?, key.public())))
             .collect::<Result<_, Error>>()?,
-        roles: roles.into_iter().map(|role| (role, role_keys.clone())).collect(),
+        roles: ROLES.into_iter().map(|role| (role, role_keys.clone())).collect(),
         _extra: HashMap::new(),
     })
 }
@@ -127,8 +201,59 @@ impl<'a> Signers<'a> {
         Ok(Self { keys: by_id })
     }
 
-    /// The text of a signed role: members sorted, signatures by key id.
-    fn sign<R: Role>(&self, file: &str, role: &R) -> Result<Vec<u8>, Error> {
+    /// The keys that may sign for a role.
+    fn of<'s>(
+        &'s self,
+        root: &'s Root,
+        role: RoleType,
+    ) -> impl Iterator<Item = (&'s String, &'s &'a Key)> {
+        let ids: Vec<String> = root
+            .roles
+            .get(&role)
+            .into_iter()
+            .flat_map(|keys| keys.keyids.iter().map(hex::encode))
+            .collect();
+        self.keys.iter().filter(move |(id, _)| ids.contains(*id))
+    }
+
+    /// Whether the keys reach the threshold of a role.
+    fn enough(&self, root: &Root, role: RoleType) -> Result<(), String> {
+        let wanted = root.roles.get(&role).map_or(u64::MAX, |keys| keys.threshold.get());
+        let there = self.of(root, role).count() as u64;
+        if there >= wanted {
+            return Ok(());
+        }
+        Err(format!("its root wants {wanted} signatures for {role}; the keys given make {there}"))
+    }
+
+    /// Signs targets, snapshot and timestamp.
+    fn roles(
+        &self,
+        root: &Root,
+        targets: &mut Targets,
+        expires: Timestamp,
+        version: NonZeroU64,
+        files: &mut Files,
+    ) -> Result<(), Error> {
+        let prefix = if root.consistent_snapshot { format!("{version}.") } else { String::new() };
+        (targets.version, targets.expires) = (version, expires);
+        let text = self.sign("targets.json", targets, root)?;
+
+        let mut role = Snapshot::new(SPEC_VERSION.to_owned(), version, expires);
+        role.meta.insert("targets.json".to_owned(), metafile(&text, version));
+        files.insert(format!("{prefix}targets.json"), text);
+        let text = self.sign("snapshot.json", &role, root)?;
+
+        let mut role = TimestampRole::new(SPEC_VERSION.to_owned(), version, expires);
+        role.meta.insert("snapshot.json".to_owned(), metafile(&text, version));
+        files.insert(format!("{prefix}snapshot.json"), text);
+        files.insert("timestamp.json".to_owned(), self.sign("timestamp.json", &role, root)?);
+        Ok(())
+    }
+
+    /// The text of a signed role: members sorted, signatures by key id. Those keys sign that the
+    /// root lists for the role.
+    fn sign<R: Role>(&self, file: &str, role: &R, root: &Root) -> Result<Vec<u8>, Error> {
         #[derive(Serialize)]
         struct Signed {
             signed: Value,
@@ -137,7 +262,7 @@ impl<'a> Signers<'a> {
 
         let message = role.canonical_form().map_err(|error| unexpected(file, &error))?;
         let mut signatures = Vec::new();
-        for (id, key) in &self.keys {
+        for (id, key) in self.of(root, R::TYPE) {
             let sig = key.sign(file, &message)?.into();
             signatures.push(Signature { keyid: hex_of(id)?, sig });
         }
@@ -148,6 +273,11 @@ impl<'a> Signers<'a> {
         text.push(b'\n');
         Ok(text)
     }
+}
+
+/// The ids of keys, sorted.
+pub(crate) fn key_ids(keys: &[Key]) -> Result<Vec<String>, Error> {
+    Ok(Signers::new(keys)?.keys.into_keys().collect())
 }
 
 fn hashes(sha256: Digest) -> Hashes {
@@ -197,16 +327,20 @@ mod tests {
             (0..50).map(|i| (format!("target-{i}"), (i, Digest([i as u8; 32])))).collect();
         let make = || {
             let keys = [Key::from_file(&path).unwrap()];
-            write(&keys, &targets, "2026-11-27T15:13:08Z".parse().unwrap(), NonZeroU64::MIN)
+            let role = targets_role(&targets).unwrap();
+            write(&keys, role, "2026-11-27T15:13:08Z".parse().unwrap(), NonZeroU64::MIN)
                 .unwrap()
+                .files
         };
         assert_eq!(make(), make());
         let text = String::from_utf8(make()["timestamp.json"].clone()).unwrap();
         assert!(text.starts_with("{\n  \"signed\": {\n    \"_type\": \"timestamp\""), "{text}");
         assert!(text.contains("\"expires\": \"2026-11-27T15:13:08Z\""), "{text}");
         let twice = [Key::from_file(&path).unwrap(), Key::from_file(&path).unwrap()];
-        let error =
-            write(&twice, &targets, "2026-11-27T15:13:08Z".parse().unwrap(), NonZeroU64::MIN);
-        assert!(error.unwrap_err().to_string().contains("twice"));
+        let role = targets_role(&targets).unwrap();
+        let error = write(&twice, role, "2026-11-27T15:13:08Z".parse().unwrap(), NonZeroU64::MIN)
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("twice"));
     }
 }

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod metadata;
+mod open;
 mod signatures;
 mod targets;
 
@@ -16,6 +17,8 @@ use serde::Serialize;
 use crate::problem::{Findings, Problem, ProblemId};
 use crate::zip::{Archive, hash_only};
 use crate::{Artifact, Error};
+
+pub(crate) use open::{Opened, OpenedTarget, open};
 
 /// The largest sum of unpacked entries that is looked at.
 const UNPACKED_LIMIT: u64 = 16 << 30;

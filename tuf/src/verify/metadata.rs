@@ -23,6 +23,10 @@ const MAX_ROOTS: u64 = 1024;
 pub(super) struct Signed {
     pub(super) expires: Option<Timestamp>,
     pub(super) root_version: Option<u64>,
+    /// When each role expires, by file.
+    pub(super) expiries: BTreeMap<String, Timestamp>,
+    /// The highest version of timestamp, snapshot and targets.
+    pub(super) version: u64,
     pub(super) targets: Option<SignedTargets>,
 }
 
@@ -31,6 +35,8 @@ pub(super) struct Signed {
 pub(super) struct SignedTargets {
     pub(super) consistent: bool,
     pub(super) targets: BTreeMap<String, SignedTarget>,
+    /// All that the role says.
+    pub(super) role: Value,
 }
 
 /// What is signed about one target.
@@ -107,18 +113,20 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> io::Result<Signed> {
     let mut signed = Signed::default();
-    let mut walk = Walk { archive, vouched, findings };
+    let mut walk = Walk { archive, vouched, findings, version: 0 };
     let Some(root) = walk.roots(anchor)? else { return Ok(signed) };
     signed.root_version = Some(root.head.version);
     let mut expiries = vec![(root_name(root.head.version), root.head.expires)];
     signed.targets = walk.roles(&root, &mut expiries)?;
     signed.expires = expiries.iter().map(|(_, expires)| *expires).min();
-    for (file, expires) in expiries {
-        if at >= expires {
+    signed.version = walk.version;
+    for (file, expires) in &expiries {
+        if at >= *expires {
             let reason = format!("expired {expires}; judged as of {at}");
             walk.findings.problem(ProblemId::TufExpired, file, reason);
         }
     }
+    signed.expiries = expiries.into_iter().collect();
     Ok(signed)
 }
 
@@ -130,6 +138,7 @@ struct Walk<'a> {
     archive: &'a Archive,
     vouched: &'a mut BTreeSet<String>,
     findings: &'a mut Findings,
+    version: u64,
 }
 
 impl Walk<'_> {
@@ -207,9 +216,11 @@ impl Walk<'_> {
         let Some(targets) = self.role(root, "targets", &name, Some(&meta), expiries)? else {
             return Ok(None);
         };
-        Ok(self
-            .targets(&name, &targets)
-            .map(|targets| SignedTargets { consistent: root.consistent, targets }))
+        Ok(self.targets(&name, &targets).map(|list| SignedTargets {
+            consistent: root.consistent,
+            targets: list,
+            role: targets,
+        }))
     }
 
     /// Reads a role, checked against what its parent says and against the root's keys.
@@ -247,6 +258,7 @@ impl Walk<'_> {
             self.findings.problem(ProblemId::TufVersion, name, reason);
         }
         expiries.push((name.to_owned(), head.expires));
+        self.version = self.version.max(head.version);
         // What is not properly signed is not believed.
         Ok((self.findings.problems.len() == before).then_some(envelope.signed))
     }

@@ -46,11 +46,11 @@ pub(super) enum Contents {
 }
 
 /// A target that was found in the zip.
-struct Found<'a> {
-    name: &'a str,
-    signed: &'a SignedTarget,
-    sha256: Option<Digest>,
-    entry: Option<&'a Entry>,
+pub(super) struct Found<'a> {
+    pub(super) name: &'a str,
+    pub(super) signed: &'a SignedTarget,
+    pub(super) sha256: Option<Digest>,
+    pub(super) entry: Option<&'a Entry>,
 }
 
 /// Checks every target, several at once; the order of the findings does not depend on that.
@@ -104,7 +104,7 @@ pub(super) fn check(
 }
 
 /// Finds a target's entry, and checks what needs no reading.
-fn locate<'a>(
+pub(super) fn locate<'a>(
     archive: &'a Archive,
     consistent: bool,
     name: &'a str,
@@ -150,7 +150,7 @@ fn locate<'a>(
     found
 }
 
-fn check_case(signed: &SignedTargets, findings: &mut Findings) {
+pub(super) fn check_case(signed: &SignedTargets, findings: &mut Findings) {
     let mut folded: BTreeMap<String, &str> = BTreeMap::new();
     for name in signed.targets.keys() {
         if let Some(other) = folded.insert(name.to_ascii_lowercase(), name) {
@@ -165,7 +165,7 @@ fn check_case(signed: &SignedTargets, findings: &mut Findings) {
 
 /// Reads `artifacts-v2.json`. A damaged one is reported here as a document; as a target it is
 /// reported with the others.
-fn read_document(
+pub(super) fn read_document(
     archive: &Archive,
     found: &[Found<'_>],
     findings: &mut Findings,

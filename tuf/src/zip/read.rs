@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::os::unix::fs::FileExt as _;
 
 use flate2::bufread::DeflateDecoder;
@@ -31,12 +31,16 @@ pub(crate) struct Archive {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) name: String,
+    /// Bytes of its contents.
     pub(crate) size: u64,
-    method: u16,
+    /// 0 for stored, 8 for deflated.
+    pub(crate) method: u16,
     flags: u16,
-    crc32: u32,
-    stored: u64,
-    header: u64,
+    pub(crate) crc32: u32,
+    /// Bytes that it takes in the zip.
+    pub(crate) stored: u64,
+    /// Where its local header is.
+    pub(crate) header: u64,
     data: u64,
     version: u16,
     time: u32,
@@ -124,6 +128,25 @@ impl Archive {
             return Ok(Err(format!("the CRC-32 is {crc32:08x} and should be {:08x}", entry.crc32)));
         }
         Ok(Ok(()))
+    }
+
+    /// Copies an entry's data in its stored form, without looking at it.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and an unexpected end when the zip became shorter meanwhile.
+    pub(crate) fn copy_stored(&self, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+        let mut section = Section { file: &self.file, at: entry.data, left: entry.stored };
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match section.read(&mut buffer) {
+                Ok(0) if section.left > 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(0) => return Ok(()),
+                Ok(read) => out.write_all(&buffer[..read])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// A reader of an entry's contents that checks nothing; for looking at the first bytes.

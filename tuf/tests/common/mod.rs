@@ -109,6 +109,13 @@ impl Sample {
         Key::from_file(self.path().join("key")).unwrap()
     }
 
+    /// The key whose seed is this byte repeated.
+    pub fn seeded_key(&self, seed: u8) -> Key {
+        let path = self.path().join(format!("key-{seed}"));
+        std::fs::write(&path, ed25519(seed)).unwrap();
+        Key::from_file(path).unwrap()
+    }
+
     pub fn inputs(&self) -> Vec<Input> {
         let images = |folder: &str, variant| Input::OsImages {
             directory: self.path().join(folder),

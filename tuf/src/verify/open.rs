@@ -1,0 +1,111 @@
+//! Opens a repository to work with it: the container and the signed metadata are checked in full,
+//! targets are checked when they are read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use jiff::Timestamp;
+use proto::Digest;
+use serde_json::Value;
+
+use super::{metadata, targets};
+use crate::Error;
+use crate::documents::{ARTIFACTS, ArtifactsDocument};
+use crate::problem::{Findings, Problem, ProblemId};
+use crate::zip::{Archive, Entry};
+
+/// A repository whose container and metadata are good.
+pub(crate) struct Opened {
+    pub(crate) archive: Archive,
+    pub(crate) root_version: u64,
+    /// When each metadata file expires.
+    pub(crate) expiries: BTreeMap<String, Timestamp>,
+    /// The highest version of timestamp, snapshot and targets.
+    pub(crate) version: u64,
+    /// Whether file names carry hashes and versions.
+    pub(crate) consistent: bool,
+    /// What the targets role says, as it was signed.
+    pub(crate) role: Value,
+    /// The targets by name.
+    pub(crate) targets: BTreeMap<String, OpenedTarget>,
+    /// `artifacts-v2.json`; a repository of the older format has none.
+    pub(crate) document: Option<ArtifactsDocument>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// A signed target and its entry in the zip, which has the signed length.
+pub(crate) struct OpenedTarget {
+    pub(crate) sha256: Digest,
+    pub(crate) entry: Entry,
+}
+
+/// Opens a repository. Expiry is not judged: an expired repository can be listed and refreshed.
+pub(crate) fn open(zip: &Path, trust_root: Option<&Path>) -> Result<Opened, Error> {
+    let file = std::fs::File::open(zip).map_err(Error::io("read", zip))?;
+    if !file.metadata().map_err(Error::io("read", zip))?.is_file() {
+        return Err(Error::input(zip, "is no regular file"));
+    }
+    let anchor = trust_root.map(metadata::Anchor::from_file).transpose()?;
+    let mut findings = Findings::default();
+    let opened = read(file, anchor.as_ref(), &mut findings).map_err(Error::io("read", zip))?;
+    findings.problems.sort();
+    findings.problems.dedup();
+    match opened {
+        Some(opened) if findings.problems.is_empty() => {
+            Ok(Opened { warnings: findings.warnings, ..opened })
+        }
+        _ => Err(Error::Refused { path: zip.to_owned(), problems: findings.problems }),
+    }
+}
+
+fn read(
+    file: std::fs::File,
+    anchor: Option<&metadata::Anchor>,
+    findings: &mut Findings,
+) -> std::io::Result<Option<Opened>> {
+    let Some(archive) = Archive::open(file, findings)? else { return Ok(None) };
+    let mut vouched = BTreeSet::new();
+    let signed = metadata::check(&archive, anchor, Timestamp::MIN, &mut vouched, findings)?;
+    let (Some(role), Some(root_version)) = (signed.targets, signed.root_version) else {
+        return Ok(None);
+    };
+    let mut found = Vec::new();
+    for (name, target) in &role.targets {
+        found.push(targets::locate(
+            &archive,
+            role.consistent,
+            name,
+            target,
+            &mut vouched,
+            findings,
+        ));
+    }
+    targets::check_case(&role, findings);
+    let document = if role.targets.contains_key(ARTIFACTS) {
+        targets::read_document(&archive, &found, findings)?
+    } else {
+        None
+    };
+    let mut targets = BTreeMap::new();
+    for target in found {
+        if let (Some(sha256), Some(entry)) = (target.sha256, target.entry) {
+            let entry = entry.clone();
+            targets.insert(target.name.to_owned(), OpenedTarget { sha256, entry });
+        }
+    }
+    for name in archive.entries().keys().filter(|name| !vouched.contains(*name)) {
+        let reason = "is in the zip and no signed metadata vouches for it";
+        findings.problem(ProblemId::ZipUnsigned, name.clone(), reason);
+    }
+    Ok(Some(Opened {
+        archive,
+        root_version,
+        expiries: signed.expiries,
+        version: signed.version,
+        consistent: role.consistent,
+        role: role.role,
+        targets,
+        document,
+        warnings: Vec::new(),
+    }))
+}
