@@ -5,7 +5,7 @@
 //! `CLICOLOR_FORCE`.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use anstream::{eprintln, println};
@@ -31,6 +31,16 @@ impl Printer {
     /// A result, on standard output. A reader that went away is not an error.
     pub(crate) fn result(&self, text: impl Display) {
         let _ = writeln!(anstream::stdout(), "{text}");
+    }
+
+    /// The bytes of a file, on standard output. A reader that went away is not an error.
+    pub(crate) fn copy(&self, file: &mut impl io::Read) -> io::Result<()> {
+        // Nothing comes between: these bytes may be anything, not only text.
+        let mut out = io::stdout().lock();
+        match io::copy(file, &mut out).and_then(|_| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
     }
 
     /// Talk, on standard error.

@@ -3,6 +3,7 @@
 mod baseline;
 mod bench;
 mod doctor;
+mod image;
 mod inspect;
 mod layer;
 mod releng;
@@ -31,6 +32,7 @@ enum Command {
     Tuf(tuf::Arguments),
     Layer(layer::Arguments),
     Zone(zone::Arguments),
+    Image(image::Arguments),
     Inspect(inspect::Arguments),
     Doctor(doctor::Arguments),
     Test(test::Arguments),
@@ -47,6 +49,7 @@ impl Arguments {
             Command::Tuf(arguments) => arguments.run(printer),
             Command::Layer(arguments) => arguments.run(printer),
             Command::Zone(arguments) => arguments.run(printer),
+            Command::Image(arguments) => arguments.run(printer),
             Command::Inspect(arguments) => arguments.run(printer),
             Command::Doctor(arguments) => arguments.run(printer),
             Command::Test(arguments) => arguments.run(printer),
