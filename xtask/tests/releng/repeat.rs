@@ -17,6 +17,9 @@ fn another_place_umask_time_zone_and_number_of_jobs_change_no_byte() {
     // Every event is an object of a known form, and nothing else is said.
     let events: Vec<serde_json::Value> =
         outcome.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (notices, events): (Vec<_>, Vec<_>) =
+        events.into_iter().partition(|event| event["event"] == "notice");
+    assert!(notices.iter().any(|notice| notice["text"].as_str().unwrap().contains("SAMPLE")));
     let finished = events.iter().filter(|event| event["event"] == "finished").count();
     assert_eq!(events.len(), 2 * finished, "{}", outcome.err);
     assert!(events.iter().all(|event| event["v"] == 1 && event["job"].is_string()));

@@ -248,9 +248,10 @@ proptest! {
         let mut file = gzipped(&data);
         let index = index % file.len();
         file[index] ^= 1 << bit;
-        // Time, system and level hint in the header carry nothing.
+        // Time, system and level hint in the header carry nothing, nor does the padding of a flush,
+        // and a match may be found at another distance as well: the data decide.
         match gunzipped(&file) {
-            Ok(back) => prop_assert!(back == data && (3..10).contains(&index)),
+            Ok(back) => prop_assert!(back == data),
             Err(error) => prop_assert!(Error::of(&error).is_some()),
         }
     }

@@ -97,7 +97,10 @@ fn the_type_and_the_pin_are_checked_before_anything_is_written() {
     let pinned = Some(proto::Digest::of(&fs::read(&archive).unwrap()));
     unpack(&archive, &root, &Options { pinned, ..options }).unwrap();
     let any = Options { expect: Expect::Any, ..Options::for_type(ArchiveType::Layer) };
-    unpack(&archive, &root, &any).unwrap();
+    // Elsewhere: the layer makes `opt` read-only, and an ordinary user cannot write there again.
+    let other = directory.path().join("other");
+    fs::create_dir(&other).unwrap();
+    unpack(&archive, &other, &any).unwrap();
 }
 
 #[test]
