@@ -19,6 +19,8 @@ pub(crate) struct Device<'a> {
     pub(crate) allocator: Allocator,
     /// The file, and the path for messages.
     pub(crate) file: Option<(&'a File, &'a Path)>,
+    /// Where the pool begins in the file.
+    pub(crate) start: u64,
     /// Blocks beyond this offset are counted, not written: the image is too small for them, and
     /// the message will say by how much.
     pub(crate) limit: u64,
@@ -50,7 +52,7 @@ impl Account {
 impl Device<'_> {
     /// The same state of allocation on a device that only counts.
     pub(crate) fn rehearsal(&self) -> Device<'static> {
-        Device { allocator: self.allocator.clone(), file: None, limit: 0 }
+        Device { allocator: self.allocator.clone(), file: None, start: 0, limit: 0 }
     }
 
     /// Stores a block and says where it is.
@@ -70,7 +72,8 @@ impl Device<'_> {
         if let Some((file, path)) = self.file
             && offset + allocated <= self.limit
         {
-            file.write_all_at(bytes, SPACE_START + offset).map_err(Error::io("write", path))?;
+            file.write_all_at(bytes, self.start + SPACE_START + offset)
+                .map_err(Error::io("write", path))?;
         }
         let is_data = level == 0 && object_type == PLAIN_FILE;
         account.add(Account {

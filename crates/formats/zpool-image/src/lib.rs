@@ -65,4 +65,4 @@ pub use compression::Compression;
 pub use error::Error;
 pub use options::{CanMount, Dataset, Failmode, PoolOptions, Property, Size};
 pub use report::Report;
-pub use writer::{plan, write, write_trees};
+pub use writer::{plan, write, write_at, write_trees};

@@ -51,10 +51,24 @@ pub fn write_trees(
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)
         .map_err(Error::io("write", out))?;
-    let report = Pool { trees, options, path: out }.build(Some(temporary.as_file()))?;
+    let report = write_at(trees, options, temporary.as_file(), 0, out)?;
     temporary.as_file().sync_all().map_err(Error::io("write", out))?;
     temporary.persist(out).map_err(|error| Error::io("write", out)(error.error))?;
     Ok(report)
+}
+
+/// Writes a pool image into a file, from the byte `start` on, as [`write_trees`] does; what is
+/// before `start` stays as it is. The file must be empty from there on, and ends with the image:
+/// what is not written stays a hole. Syncing and naming it is left to the caller, who perhaps has a
+/// header to put before it. `path` is what errors call the file.
+pub fn write_at(
+    trees: &[(&str, &Proto)],
+    options: &PoolOptions,
+    file: &File,
+    start: u64,
+    path: &Path,
+) -> Result<Report, Error> {
+    Pool { trees, options, path }.build(Some((file, start)))
 }
 
 /// Says what [`write()`] would write, exactly, without writing anything. All files are read (and
@@ -70,7 +84,8 @@ struct Pool<'a> {
 }
 
 impl Pool<'_> {
-    fn build(&self, file: Option<&File>) -> Result<Report, Error> {
+    /// Builds it, in a file from a byte on if one is given.
+    fn build(&self, file: Option<(&File, u64)>) -> Result<Report, Error> {
         self.options.check(self.path)?;
         for (name, _) in self.trees {
             if self.options.dataset_index(name).is_none() {
@@ -85,7 +100,8 @@ impl Pool<'_> {
         };
         let mut device = Device {
             allocator: Allocator::new(self.options.ashift, metaslab_shift),
-            file: file.map(|file| (file, self.path)),
+            file: file.map(|(file, _)| (file, self.path)),
+            start: file.map_or(0, |(_, start)| start),
             limit,
         };
 
@@ -131,12 +147,12 @@ impl Pool<'_> {
             timestamp: self.options.timestamp,
             root,
         };
-        if let Some(file) = file {
-            file.set_len(size).map_err(Error::io("write", self.path))?;
+        if let Some((file, start)) = file {
+            file.set_len(start + size).map_err(Error::io("write", self.path))?;
             let list = configuration.label();
             for offset in label::offsets(size) {
                 let label = label::build(&list, &uberblock, self.options.ashift, offset);
-                file.write_all_at(&label, offset).map_err(Error::io("write", self.path))?;
+                file.write_all_at(&label, start + offset).map_err(Error::io("write", self.path))?;
             }
         }
 

@@ -1,9 +1,10 @@
 //! The same input gives the same bytes.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 
 use proto::Digest;
-use zpool_image::{Compression, PoolOptions, write};
+use zpool_image::{Compression, PoolOptions, write, write_at};
 
 use crate::generate::{Random, Tree, random};
 
@@ -42,4 +43,19 @@ fn contents_time_and_salt_make_another_pool() {
     assert_eq!(here, guid(1000, &options));
     assert_ne!(here, guid(1001, &options));
     assert_ne!(here, guid(1000, &PoolOptions { salt: "other".to_owned(), ..options }));
+}
+
+#[test]
+fn a_pool_behind_something_else_is_the_same_pool() {
+    let (tree, options) = (tree(1 << 20), PoolOptions::ramdisk());
+    let image = tree.image();
+    write(&tree.proto, &options, &image).unwrap();
+    let alone = fs::read(&image).unwrap();
+    fs::write(&image, [7; 4096]).unwrap();
+    let file = File::options().write(true).open(&image).unwrap();
+    write_at(&[(&options.tree, &tree.proto)], &options, &file, 4096, &image).unwrap();
+    let behind = fs::read(&image).unwrap();
+    assert_eq!(behind[..4096], [7; 4096]);
+    assert!(behind[4096..] == alone);
+    assert!(file.metadata().unwrap().blocks() * 512 < alone.len() as u64 / 2, "not sparse");
 }
