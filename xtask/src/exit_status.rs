@@ -19,6 +19,8 @@ pub(crate) enum ExitStatus {
     Missing,
     /// 6: another run holds the output.
     Locked,
+    /// 7: the repository is good and will expire soon.
+    Expiring,
     /// 130: interrupted.
     Interrupted,
 }
@@ -32,6 +34,7 @@ pub(crate) const TABLE: &str = "Exit status:
   4    the repository is good but expired
   5    an input is missing
   6    another run holds the output directory
+  7    the repository is good and expires within the given time
   130  interrupted";
 
 impl From<ExitStatus> for ExitCode {
@@ -44,6 +47,7 @@ impl From<ExitStatus> for ExitCode {
             ExitStatus::Expired => 4,
             ExitStatus::Missing => 5,
             ExitStatus::Locked => 6,
+            ExitStatus::Expiring => 7,
             ExitStatus::Interrupted => 130,
         })
     }

@@ -43,6 +43,11 @@ impl Printer {
         }
     }
 
+    /// Standard output for a result that is bytes.
+    pub(crate) fn bytes(&self) -> impl io::Write {
+        io::BufWriter::with_capacity(256 << 10, io::stdout())
+    }
+
     /// Talk, on standard error.
     pub(crate) fn say(&self, text: impl Display) {
         eprintln!("{text}");

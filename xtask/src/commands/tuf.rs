@@ -1,10 +1,16 @@
-//! `cargo xtask tuf`: update repositories.
+//! `cargo xtask tuf`: update repositories, one file per verb.
 
-use std::path::PathBuf;
+mod check;
+mod extract;
+mod list;
+mod refresh;
+mod show;
+mod verify;
+
+use std::path::Path;
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
-use tuf::{Outcome, VerifyOptions};
+use tuf::Repository;
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -19,72 +25,60 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Verify(Verify),
-}
-
-/// Check a repository zip: container, signatures, expiry, every target, what artifacts say.
-///
-/// Exit status 0: good; 1: refused, with every problem; 4: good but expired.
-#[derive(Debug, Args)]
-#[command(after_long_help = "Examples:
-  cargo xtask tuf verify repo.zip
-  cargo xtask tuf verify --trust-root root.json --at 2026-12-01T00:00:00Z repo.zip")]
-struct Verify {
-    /// The trusted root; without one the zip's own is taken, which proves only that nothing is
-    /// damaged, not who made it
-    #[arg(long, value_name = "FILE")]
-    trust_root: Option<PathBuf>,
-
-    /// The time to judge expiry by (default: now)
-    #[arg(long, value_name = "RFC3339")]
-    at: Option<Timestamp>,
-
-    /// Accept a part of a repository: no OS images or installinator document needed
-    #[arg(long)]
-    partial: bool,
-
-    /// Print the report as JSON
-    #[arg(long)]
-    json: bool,
-
-    /// The repository
-    zip: PathBuf,
+    Verify(verify::Verify),
+    List(list::List),
+    Show(show::Show),
+    Extract(extract::Extract),
+    Check(check::Check),
+    Refresh(refresh::Refresh),
 }
 
 impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         match self.command {
             Command::Verify(arguments) => arguments.run(printer),
+            Command::List(arguments) => arguments.run(printer),
+            Command::Show(arguments) => arguments.run(printer),
+            Command::Extract(arguments) => arguments.run(printer),
+            Command::Check(arguments) => arguments.run(printer),
+            Command::Refresh(arguments) => arguments.run(printer),
         }
     }
 }
 
-impl Verify {
-    fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let at = self.at.unwrap_or_else(Timestamp::now);
-        for file in self.trust_root.iter().chain([&self.zip]) {
-            if !file.exists() {
-                return Err(Failure::missing(format!("{} is missing", file.display())));
-            }
+/// Opens a repository, saying what is odd about it.
+fn open(zip: &Path, trust_root: Option<&Path>, printer: &Printer) -> Result<Repository, Failure> {
+    check_there(trust_root.into_iter().chain([zip]))?;
+    let repository = Repository::open(zip, trust_root).map_err(failure)?;
+    for warning in repository.listing().warnings {
+        printer.warn(warning);
+    }
+    Ok(repository)
+}
+
+/// Refuses inputs that are missing.
+fn check_there(files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<(), Failure> {
+    for file in files {
+        if !file.as_ref().exists() {
+            return Err(Failure::missing(format!("{} is missing", file.as_ref().display())));
         }
-        let options = VerifyOptions {
-            trust_root: self.trust_root,
-            complete: !self.partial,
-            ..VerifyOptions::at(at)
-        };
-        let report = tuf::verify(&self.zip, &options)?;
-        if self.json {
-            printer.json(&report)?;
-        } else {
-            printer.result(&report);
-            if options.trust_root.is_none() {
-                printer.warn("the repository's own root was taken on trust; see --trust-root");
-            }
+    }
+    Ok(())
+}
+
+/// A repository that is refused is a finding; anything else is a failed operation.
+fn failure(error: tuf::Error) -> Failure {
+    match &error {
+        tuf::Error::Refused { .. } => Failure::new(error).with_status(ExitStatus::Findings),
+        tuf::Error::Target { problem, .. } if problem.starts_with("no such") => {
+            Failure::usage(error).hint("`cargo xtask tuf list` shows the names")
         }
-        Ok(match report.outcome() {
-            Outcome::Ok => ExitStatus::Success,
-            Outcome::Expired => ExitStatus::Expired,
-            Outcome::Refused => ExitStatus::Findings,
-        })
+        tuf::Error::Target { .. } => Failure::new(error).with_status(ExitStatus::Findings),
+        tuf::Error::Unsigned { .. } => Failure::usage(error)
+            .hint("give the keys of its root with --key, or make a new root with --new-root"),
+        tuf::Error::Key { .. } | tuf::Error::Time(_) | tuf::Error::Version { .. } => {
+            Failure::usage(error)
+        }
+        _ => Failure::new(error),
     }
 }
