@@ -21,6 +21,16 @@ pub(crate) struct Gzip {
     length: u64,
 }
 
+impl Gzip {
+    /// The frame of these bytes and then those that `self` has seen.
+    pub(crate) fn behind(&self, first: &[u8]) -> Self {
+        let mut all = Self::default();
+        all.append(Self::sum(first), first.len() as u64);
+        all.append(self.crc.clone().finalize(), self.length);
+        all
+    }
+}
+
 impl Frame for Gzip {
     /// No name, no time, system unknown: nothing of the machine gets in.
     fn header(level: Level) -> Vec<u8> {

@@ -8,6 +8,9 @@
 //! encoder are constants: the bytes depend on the input and the [`Level`] alone, never on the
 //! number of threads or on the sizes of single writes.
 //!
+//! [`LateGzipWriter`] writes a member whose first bytes, a checksum of the rest perhaps, become known
+//! last.
+//!
 //! [`GzipReader`] and [`ZlibReader`] accept exactly one stream. Damage is an [`Error`] that says
 //! which rule is broken and where: a wrong checksum, a wrong length, a stream cut short, a second
 //! member and other bytes after the end are all told apart.
@@ -34,12 +37,14 @@
 mod chunk;
 mod error;
 mod frame;
+mod late;
 mod level;
 mod reader;
 mod workers;
 mod writer;
 
 pub use error::Error;
+pub use late::LateGzipWriter;
 pub use level::Level;
 pub use reader::{GzipReader, ZlibReader};
 pub use writer::{GzipWriter, ZlibWriter};

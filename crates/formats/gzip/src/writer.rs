@@ -35,12 +35,14 @@ macro_rules! face {
 
             /// A writer with a given number of threads. It never changes the bytes.
             pub fn with_threads(inner: W, level: Level, threads: NonZeroUsize) -> Self {
-                Self(Chunked::new(inner, level, threads.get().min(MOST_THREADS)))
+                Self(Chunked::new(inner, level, threads.get()))
             }
 
             /// Writes what is left and the trailer, and gives the inner writer back.
             pub fn finish(self) -> io::Result<W> {
-                self.0.finish()
+                let (mut inner, frame) = self.0.finish()?;
+                inner.write_all(&frame.trailer())?;
+                Ok(inner)
             }
 
             /// The inner writer. It has not yet seen everything that was written.
@@ -64,8 +66,9 @@ macro_rules! face {
 face!(GzipWriter);
 face!(ZlibWriter);
 
-struct Chunked<W, F> {
-    inner: W,
+/// The chunks of a stream, behind its header and before its trailer.
+pub(crate) struct Chunked<W, F> {
+    pub(crate) inner: W,
     frame: F,
     level: Level,
     recipe: Recipe,
@@ -80,7 +83,7 @@ struct Chunked<W, F> {
 }
 
 impl<W: Write, F: Frame> Chunked<W, F> {
-    fn new(inner: W, level: Level, threads: usize) -> Self {
+    pub(crate) fn new(inner: W, level: Level, threads: usize) -> Self {
         Self {
             inner,
             frame: F::default(),
@@ -89,12 +92,17 @@ impl<W: Write, F: Frame> Chunked<W, F> {
             header_written: false,
             input: Vec::new(),
             dictionary: Vec::new(),
-            threads,
+            threads: threads.min(MOST_THREADS),
             workers: None,
         }
     }
 
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+    /// The same without a header: somebody else writes it.
+    pub(crate) fn headless(inner: W, level: Level, threads: usize) -> Self {
+        Self { header_written: true, ..Self::new(inner, level, threads) }
+    }
+
+    pub(crate) fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         // A full chunk is only handed on when more follows, so the last is never empty unless
         // everything is.
         if self.input.len() == chunk::SIZE && !data.is_empty() {
@@ -134,7 +142,8 @@ impl<W: Write, F: Frame> Chunked<W, F> {
         self.inner.write_all(&done.output)
     }
 
-    fn finish(mut self) -> io::Result<W> {
+    /// Writes the chunks that are left. The frame has the checksum of all of them.
+    pub(crate) fn finish(mut self) -> io::Result<(W, F)> {
         let chunk = self.take_chunk(true);
         self.submit(chunk)?;
         while let Some(workers) = &mut self.workers
@@ -142,7 +151,6 @@ impl<W: Write, F: Frame> Chunked<W, F> {
         {
             self.put(&done)?;
         }
-        self.inner.write_all(&self.frame.trailer())?;
-        Ok(self.inner)
+        Ok((self.inner, self.frame))
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
-use gzip::{GzipReader, GzipWriter, Level, ZlibWriter};
+use gzip::{GzipReader, GzipWriter, LateGzipWriter, Level, ZlibWriter};
 
 fn sample() -> Vec<u8> {
     (0..3_500_000u32)
@@ -29,6 +29,20 @@ fn gzip_accepts_the_member_and_gives_the_data_back() {
         let output = decompress.arg("-dc").arg(&path).output().unwrap();
         assert!(output.status.success() && output.stdout == data);
     }
+}
+
+#[test]
+fn gzip_accepts_a_member_whose_beginning_came_last() {
+    let Some(mut gzip) = verifiers::require("gzip") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file.gz");
+    let (first, rest) = (vec![b'x'; 70_000], sample());
+    let file = fs::File::create(&path).unwrap();
+    let mut writer = LateGzipWriter::new(file, Level::Best, first.len()).unwrap();
+    writer.write_all(&rest).unwrap();
+    writer.finish(&first).unwrap();
+    let output = gzip.arg("-dc").arg(&path).output().unwrap();
+    assert!(output.status.success() && output.stdout == [first, rest].concat(), "{output:?}");
 }
 
 #[test]
