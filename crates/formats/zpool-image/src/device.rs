@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::Error;
 use crate::allocator::Allocator;
-use crate::block_pointer::{Block, BlockPointer};
-use crate::compression::Prepared;
+use crate::block_pointer::{Block, BlockPointer, Embedded};
+use crate::compression::{EMBEDDED_PAYLOAD, Prepared};
 use crate::dnode::PLAIN_FILE;
 
 /// Where allocatable space begins: two labels and the boot area lie before it.
@@ -64,8 +64,25 @@ impl Device<'_> {
         fill: u64,
         account: &mut Account,
     ) -> Result<BlockPointer, Error> {
-        let Prepared::Block { logical, compression, bytes, checksum } = prepared else {
-            return Ok(BlockPointer::Hole);
+        let is_data = level == 0 && object_type == PLAIN_FILE;
+        let (logical, compression, bytes, checksum) = match prepared {
+            Prepared::Hole => return Ok(BlockPointer::Hole),
+            Prepared::Embedded { logical, compression, bytes } => {
+                let mut payload = [0; EMBEDDED_PAYLOAD];
+                payload[..bytes.len()].copy_from_slice(bytes);
+                // It takes no space; only data count with the size they stand for.
+                account.uncompressed += if is_data { *logical } else { 0 };
+                return Ok(BlockPointer::Embedded(Embedded {
+                    payload,
+                    physical: bytes.len() as u64,
+                    logical: *logical,
+                    compression: *compression,
+                    object_type,
+                }));
+            }
+            Prepared::Block { logical, compression, bytes, checksum } => {
+                (logical, compression, bytes, checksum)
+            }
         };
         let physical = bytes.len() as u64;
         let (offset, allocated) = self.allocator.allocate(physical);
@@ -75,7 +92,6 @@ impl Device<'_> {
             file.write_all_at(bytes, self.start + SPACE_START + offset)
                 .map_err(Error::io("write", path))?;
         }
-        let is_data = level == 0 && object_type == PLAIN_FILE;
         account.add(Account {
             used: allocated,
             compressed: physical,

@@ -1,6 +1,6 @@
 //! Datasets and directories of datasets, as the pool keeps them.
 
-use crate::block_pointer::BlockPointer;
+use crate::block_pointer::{BIRTH, BlockPointer};
 use crate::bytes::{put_u64, put_words};
 use crate::device::Account;
 
@@ -16,6 +16,8 @@ const FLAG_BREAKDOWN: u64 = 1;
 const FLAG_UNIQUE_ACCURATE: u64 = 4;
 /// The transaction group of the snapshot from which every dataset stems.
 pub(crate) const ORIGIN_BIRTH: u64 = 1;
+/// The transaction group of snapshots: everything in them was born before.
+pub(crate) const SNAPSHOT_BIRTH: u64 = BIRTH + 1;
 
 /// A directory of datasets: a dataset with its children and properties.
 #[derive(Debug, Default)]
@@ -49,6 +51,8 @@ pub(crate) struct Dataset {
     pub(crate) creation_birth: u64,
     pub(crate) deadlist: u64,
     pub(crate) account: Account,
+    /// Bytes that no snapshot shares.
+    pub(crate) unique: u64,
     pub(crate) fsid: u64,
     pub(crate) guid: u64,
     pub(crate) pointer: BlockPointer,
@@ -95,7 +99,7 @@ impl Dataset {
                 account.used,
                 account.compressed,
                 account.uncompressed,
-                account.used, // unique: no snapshot shares any of it
+                self.unique,
                 self.fsid,
                 self.guid,
                 FLAG_UNIQUE_ACCURATE,

@@ -10,7 +10,9 @@ use crate::dnode::{
     ATTRIBUTE_LAYOUTS, ATTRIBUTE_MASTER, ATTRIBUTE_REGISTRY, DIRECTORY, Dnode, MASTER_NODE,
     PLAIN_FILE, SYSTEM_ATTRIBUTES, UNLINKED_SET,
 };
+use crate::mos::Root;
 use crate::object_set::{Object, ObjectSetWriter, Purpose};
+use crate::options::LARGEST_PLAIN_RECORD;
 use crate::plan::{self, Node};
 use crate::records::{Records, block_count, block_size};
 use crate::sa::{self, Attributes};
@@ -40,13 +42,13 @@ pub(crate) struct FileSystem<'a> {
 }
 
 /// A file system that has been written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Written {
     /// Its object set.
-    pub(crate) pointer: BlockPointer,
-    /// All its blocks, the object set's included.
-    pub(crate) account: Account,
+    pub(crate) root: Root,
     pub(crate) counts: Counts,
+    /// Bytes allocated for the blocks of each path of the manifest, in its order.
+    pub(crate) allocated: Vec<u64>,
 }
 
 /// What there is in a file system.
@@ -89,11 +91,16 @@ impl FileSystem<'_> {
             nodes.iter().filter_map(|n| n.entry.content().map(|c| (n.path, c))).collect();
         let mut counts = Counts { objects, files: files.len() as u64, ..Counts::default() };
         let mut records = Records::new(self.contents, files, self.record_size, self.data);
+        let mut large_blocks = false;
+        let mut allocated = vec![0; self.manifest.len()];
         for node in &nodes {
+            let before = set.used();
             match &node.entry.kind {
                 Kind::File(content) => {
                     counts.content += content.size;
                     self.add_file(node, content, &mut records, &mut set, device)?;
+                    let block_size = block_size(content.size, self.record_size);
+                    large_blocks |= block_size > LARGEST_PLAIN_RECORD.into();
                 }
                 Kind::Directory => {
                     counts.directories += 1;
@@ -101,10 +108,12 @@ impl FileSystem<'_> {
                 }
                 _ => add_special(node, &mut set, device)?,
             }
+            allocated[node.place] = set.used() - before;
         }
         records.finish()?;
         let (pointer, account) = set.finish(device)?;
-        Ok(Written { pointer, account, counts })
+        let root = Root { pointer, account, large_blocks };
+        Ok(Written { root, counts, allocated })
     }
 
     fn add_file(

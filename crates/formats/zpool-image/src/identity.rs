@@ -9,10 +9,17 @@ use crate::block_pointer::BlockPointer;
 /// The root block pointers of the file systems hold checksums over checksums of everything below
 /// them, so that their digest stands for all contents.
 #[derive(Debug, Clone)]
-pub(crate) struct Identity(Sha256);
+pub(crate) struct Identity {
+    hasher: Sha256,
+    /// The identifier of the pool, where it was given.
+    pool: Option<u64>,
+}
 
 impl Identity {
+    /// Identifiers that follow from texts and root pointers, or instead of the latter from the
+    /// identifier of the pool.
     pub(crate) fn new<'a>(
+        pool: Option<u64>,
         texts: impl IntoIterator<Item = &'a str>,
         roots: impl IntoIterator<Item = BlockPointer>,
     ) -> Self {
@@ -21,14 +28,20 @@ impl Identity {
             hasher.update((text.len() as u64).to_le_bytes());
             hasher.update(text);
         }
-        for root in roots {
-            hasher.update(root.to_bytes());
+        match pool {
+            Some(pool) => hasher.update(pool.to_le_bytes()),
+            None => roots.into_iter().for_each(|root| hasher.update(root.to_bytes())),
         }
-        Self(hasher)
+        Self { hasher, pool }
+    }
+
+    /// The identifier of the pool.
+    pub(crate) fn pool(&self) -> u64 {
+        self.pool.unwrap_or_else(|| self.guid("pool"))
     }
 
     fn digest(&self, purpose: &str) -> [u8; 32] {
-        self.0.clone().chain_update(purpose).finalize().into()
+        self.hasher.clone().chain_update(purpose).finalize().into()
     }
 
     /// A 64-bit identifier, never zero.
@@ -68,10 +81,13 @@ mod tests {
 
     #[test]
     fn identifiers_differ_by_purpose_and_contents() {
-        let one = Identity::new(["rpool"], []);
-        let other = Identity::new(["rpool", "salt"], []);
-        assert_ne!(one.guid("pool"), one.guid("device"));
-        assert_ne!(one.guid("pool"), other.guid("pool"));
+        let one = Identity::new(None, ["rpool"], []);
+        let other = Identity::new(None, ["rpool", "salt"], []);
+        let given = Identity::new(Some(7), ["rpool"], []);
+        assert_ne!(one.pool(), one.guid("device"));
+        assert_ne!(one.pool(), other.pool());
+        assert_eq!(given.pool(), 7);
+        assert_ne!(given.guid("device"), one.guid("device"));
         assert!(one.fsid("a") < 1 << 56);
         let uuid = one.uuid("boot environment");
         assert_eq!((uuid.len(), &uuid[14..15]), (36, "8"));

@@ -31,6 +31,8 @@ pub(crate) struct Configuration<'a> {
     pub(crate) ashift: u32,
     /// Bytes of the device without labels and boot area.
     pub(crate) asize: u64,
+    /// Identifiers of the features in use without which the pool's own objects cannot be read.
+    pub(crate) features: &'a [String],
 }
 
 impl Configuration<'_> {
@@ -60,11 +62,13 @@ impl Configuration<'_> {
             .number("create_txg", BIRTH)
     }
 
-    fn features(&self, list: NameValueList) -> NameValueList {
+    fn with_features(&self, list: NameValueList) -> NameValueList {
         if self.version < 5000 {
             return list;
         }
-        list.list("features_for_read", NameValueList::default())
+        let features = self.features.iter();
+        let features = features.fold(NameValueList::default(), |list, name| list.flag(name));
+        list.list("features_for_read", features)
     }
 
     /// The list of a label.
@@ -75,7 +79,7 @@ impl Configuration<'_> {
             .number("guid", self.device_guid)
             .number("vdev_children", 1)
             .list("vdev_tree", self.device());
-        self.features(list)
+        self.with_features(list)
     }
 
     /// The list in the pool's own objects.
@@ -87,7 +91,7 @@ impl Configuration<'_> {
             .number("create_txg", BIRTH)
             .lists("children", vec![self.device()]);
         let list = self.common().number("vdev_children", 1).list("vdev_tree", root);
-        self.features(list)
+        self.with_features(list)
     }
 }
 

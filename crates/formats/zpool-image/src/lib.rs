@@ -30,7 +30,7 @@
 //! describe also the blocks that hold them. The MOS is therefore written a few times for nothing
 //! until what it says of itself is true; its blocks are not compressed, so that this ends.
 //!
-//! The pool has version 5000 and no features in use: it can be upgraded on any system. Source of
+//! By default the pool has version 5000 and no features: it can be upgraded on any system. Source of
 //! the format: the OpenZFS and illumos sources, and pools that OpenZFS made.
 
 mod acl;
@@ -43,6 +43,7 @@ mod device;
 mod dnode;
 mod dsl;
 mod error;
+mod features;
 mod file_system;
 mod identity;
 mod label;
@@ -61,8 +62,9 @@ mod uberblock;
 mod writer;
 mod zap;
 
-pub use compression::Compression;
+pub use compression::{Compression, Effort, UnknownCompression};
 pub use error::Error;
-pub use options::{CanMount, Dataset, Failmode, PoolOptions, Property, Size};
-pub use report::Report;
-pub use writer::{plan, write, write_at, write_trees};
+pub use features::{Feature, UnknownFeature};
+pub use options::{CanMount, Dataset, Failmode, PoolOptions, Property, Size, Version};
+pub use report::{Outcome, Report, TreeUsage};
+pub use writer::{Draft, draft, plan, write, write_at, write_trees};

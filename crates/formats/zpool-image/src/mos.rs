@@ -10,26 +10,23 @@ use crate::dnode::{
     OBJECT_DIRECTORY, PACKED_NVLIST, PACKED_NVLIST_SIZE, POOL_PROPERTIES, SPACE_MAP,
     SPACE_MAP_HEADER,
 };
-use crate::dsl::{DEADLIST_SIZE, Dataset, Directory, ORIGIN_BIRTH};
+use crate::dsl::{DEADLIST_SIZE, Dataset, Directory, ORIGIN_BIRTH, SNAPSHOT_BIRTH};
 use crate::identity::Identity;
 use crate::label::Configuration;
 use crate::object_set::{Object, ObjectSetWriter, Purpose};
-use crate::options::{Failmode, PoolOptions, Property};
+use crate::options::{Failmode, PoolOptions, Property, Version};
 use crate::space_map;
 use crate::zap::{Entry, Value};
-use crate::{Error, options};
+use crate::{Error, Feature, options};
 
 // The fixed objects, in their order.
 const DIRECTORY: u64 = 1;
 const CONFIGURATION: u64 = 2;
 const BLOCKS_TO_FREE: u64 = 3;
 const DEFERRED_FREES: u64 = 4;
-const FEATURES_FOR_READ: u64 = 5;
-const FEATURES_FOR_WRITE: u64 = 6;
-const FEATURE_DESCRIPTIONS: u64 = 7;
-const PROPERTIES: u64 = 8;
+const PROPERTIES: u64 = 5;
 /// The object with the list of space maps, which labels name.
-pub(crate) const METASLAB_ARRAY: u64 = 9;
+pub(crate) const METASLAB_ARRAY: u64 = 6;
 
 /// Block size of the packed configuration.
 const CONFIGURATION_BLOCK: usize = 16 << 10;
@@ -38,10 +35,18 @@ const CONFIGURATION_BLOCK: usize = 16 << 10;
 #[derive(Debug)]
 pub(crate) struct Mos<'a> {
     pub(crate) options: &'a PoolOptions,
-    pub(crate) version: u64,
     /// The written file systems: the root dataset, then those of the options in their order.
-    pub(crate) datasets: &'a [(BlockPointer, Account)],
+    pub(crate) datasets: &'a [Root],
     pub(crate) identity: &'a Identity,
+}
+
+/// A written file system, as the pool's own objects know it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Root {
+    pub(crate) pointer: BlockPointer,
+    pub(crate) account: Account,
+    /// Whether any block is larger than 128 KiB.
+    pub(crate) large_blocks: bool,
 }
 
 /// What these objects say of the space that they themselves take: known from writing them once
@@ -66,7 +71,8 @@ impl Mos<'_> {
     ) -> Result<(BlockPointer, Account), Error> {
         let mut objects = Objects(vec![Object::default(); METASLAB_ARRAY as usize]);
         let tree = self.dataset_tree(space.own, &mut objects);
-        self.fixed(configuration, &tree, &mut objects);
+        let tables = self.feature_tables(&mut objects);
+        self.fixed(configuration, &tree, &tables, &mut objects);
         let (ashift, shift) = (device.allocator.ashift(), device.allocator.metaslab_shift());
         debug_assert!(space.used.iter().all(|used| *used <= 1 << shift));
         space_maps(space, ashift, &mut objects);
@@ -79,21 +85,23 @@ impl Mos<'_> {
         set.finish(device)
     }
 
-    fn fixed(&self, configuration: &Configuration<'_>, tree: &Tree, objects: &mut Objects) {
+    fn fixed(
+        &self,
+        configuration: &Configuration<'_>,
+        tree: &Tree,
+        feature_tables: &[(&str, u64)],
+        objects: &mut Objects,
+    ) {
         let mut directory = vec![
             Entry::number("config", CONFIGURATION),
-            Entry::number("creation_version", self.version),
+            Entry::number("creation_version", self.options.version.number()),
             Entry::number("deflate", 1),
             Entry::number("free_bpobj", DEFERRED_FREES),
             Entry::number("pool_props", PROPERTIES),
             Entry::number("root_dataset", tree.root),
             Entry::number("sync_bplist", BLOCKS_TO_FREE),
         ];
-        if self.version >= 5000 {
-            directory.push(Entry::number("feature_descriptions", FEATURE_DESCRIPTIONS));
-            directory.push(Entry::number("features_for_read", FEATURES_FOR_READ));
-            directory.push(Entry::number("features_for_write", FEATURES_FOR_WRITE));
-        }
+        directory.extend(feature_tables.iter().map(|(name, table)| Entry::number(*name, *table)));
         objects.set_zap(DIRECTORY, OBJECT_DIRECTORY, &directory);
 
         let packed = configuration.pool().pack();
@@ -108,9 +116,6 @@ impl Mos<'_> {
 
         objects.set(BLOCKS_TO_FREE, empty_block_list());
         objects.set(DEFERRED_FREES, empty_block_list());
-        for number in [FEATURES_FOR_READ, FEATURES_FOR_WRITE, FEATURE_DESCRIPTIONS] {
-            objects.set_zap(number, METADATA_ZAP, &[]);
-        }
 
         let mut properties = Vec::new();
         if self.options.autoexpand {
@@ -127,6 +132,65 @@ impl Mos<'_> {
         objects.set_zap(PROPERTIES, POOL_PROPERTIES, &properties);
     }
 
+    /// The tables of features, by their names in the object directory: how often each enabled
+    /// feature is in use, and what it is.
+    fn feature_tables(&self, objects: &mut Objects) -> Vec<(&'static str, u64)> {
+        if self.options.version < Version::V5000 {
+            return Vec::new();
+        }
+        let features: Vec<(Feature, String)> =
+            self.options.features.iter().map(|f| (*f, f.identifier())).collect();
+        let mut table = |name, choose: &dyn Fn(Feature) -> Option<u64>| {
+            let entries: Vec<_> = features
+                .iter()
+                .filter_map(|(feature, id)| Some(Entry::number(id, choose(*feature)?)))
+                .collect();
+            (name, objects.add_zap(METADATA_ZAP, &entries))
+        };
+        let uses = |feature| self.uses(feature);
+        let read = |f: Feature| (!f.is_read_only_compatible()).then(|| uses(f));
+        let write = |f: Feature| f.is_read_only_compatible().then(|| uses(f));
+        let mut tables =
+            vec![table("features_for_read", &read), table("features_for_write", &write)];
+        if self.options.has(Feature::EnabledTxg) {
+            tables.push(table("feature_enabled_txg", &|_| Some(BIRTH)));
+        }
+        let descriptions: Vec<_> =
+            features.iter().map(|(f, id)| (id, terminated(f.description()))).collect();
+        let descriptions: Vec<_> = descriptions
+            .iter()
+            .map(|(id, text)| Entry { name: id.as_bytes(), value: Value::Bytes(text) })
+            .collect();
+        tables.push(("feature_descriptions", objects.add_zap(METADATA_ZAP, &descriptions)));
+        tables
+    }
+
+    /// Identifiers of the features that labels name.
+    pub(crate) fn label_features(&self) -> Vec<String> {
+        let features = self.options.features.iter();
+        features
+            .filter(|feature| feature.is_in_label() && self.uses(**feature) > 0)
+            .map(|feature| feature.identifier())
+            .collect()
+    }
+
+    /// How often a feature is in use.
+    fn uses(&self, feature: Feature) -> u64 {
+        let in_datasets = || {
+            let snapshots = |index: usize| match index.checked_sub(1) {
+                Some(index) => u64::from(self.options.datasets[index].snapshot.is_some()),
+                None => 0,
+            };
+            let large = self.datasets.iter().enumerate().filter(|(_, root)| root.large_blocks);
+            large.map(|(index, _)| 1 + snapshots(index)).sum()
+        };
+        match feature {
+            Feature::EnabledTxg => 1,
+            Feature::LargeBlocks | Feature::ExtensibleDataset => in_datasets(),
+            _ => feature.is_used_at_once().into(),
+        }
+    }
+
     /// The directories of datasets, and the datasets.
     fn dataset_tree(&self, own: Account, objects: &mut Objects) -> Tree {
         let time = self.options.timestamp;
@@ -139,6 +203,9 @@ impl Mos<'_> {
         let origin_head = objects.reserve();
         let origin_snapshot = objects.reserve();
         let heads: Vec<u64> = directories.iter().map(|_| objects.reserve()).collect();
+        let named = std::iter::once(None).chain(datasets.iter().map(|d| d.snapshot.as_deref()));
+        let snapshots: Vec<Option<(&str, u64)>> =
+            named.map(|name| name.map(|name| (name, objects.reserve()))).collect();
 
         // Which directory lies in which, by place; the root dataset is the first.
         let parents: Vec<Option<usize>> = std::iter::once(None)
@@ -149,7 +216,7 @@ impl Mos<'_> {
             .collect();
         let mut below = vec![Account::default(); directories.len()];
         for index in (1..directories.len()).rev() {
-            let mut total = self.datasets[index].1;
+            let mut total = self.datasets[index].account;
             total.add(below[index]);
             if let Some(parent) = parents[index] {
                 below[parent].add(total);
@@ -182,30 +249,55 @@ impl Mos<'_> {
                 child_map: objects.child_map(&names),
                 properties: objects.properties(&properties, self.identity),
                 clones: 0,
-                own: self.datasets[index].1,
+                own: self.datasets[index].account,
                 children: below[index],
             };
             objects.set_directory(directories[index], &directory);
 
             let name = index.checked_sub(1).map_or("", |i| datasets[i].name.as_str());
-            let (pointer, account) = self.datasets[index];
-            let dataset = Dataset {
+            let root = self.datasets[index];
+            let snapshot = snapshots[index];
+            let (previous_snapshot, previous_snapshot_birth) = match snapshot {
+                Some((_, number)) => (number, SNAPSHOT_BIRTH),
+                None => (origin_snapshot, ORIGIN_BIRTH),
+            };
+            let names: Vec<_> =
+                snapshot.iter().map(|(name, number)| Entry::number(*name, *number)).collect();
+            // A snapshot takes the list of its dataset, which gets one with a part more.
+            let parts: &[&str] = if snapshot.is_some() { &["0", "1"] } else { &["0"] };
+            let head = Dataset {
                 directory: directories[index],
-                previous_snapshot: origin_snapshot,
-                previous_snapshot_birth: ORIGIN_BIRTH,
+                previous_snapshot,
+                previous_snapshot_birth,
                 next_snapshot: 0,
-                snapshot_names: objects.add_zap(DSL_SNAPSHOT_NAMES, &[]),
+                snapshot_names: objects.add_zap(DSL_SNAPSHOT_NAMES, &names),
                 children: 0,
                 creation_time: time,
                 creation_birth: BIRTH,
-                deadlist: objects.deadlist(true),
-                account,
+                deadlist: objects.deadlist(parts),
+                account: root.account,
+                unique: if snapshot.is_some() { 0 } else { root.account.used },
                 fsid: self.identity.fsid(&format!("fsid of dataset {name}")),
                 guid: self.identity.guid(&format!("guid of dataset {name}")),
-                pointer,
+                pointer: root.pointer,
                 next_clones: 0,
             };
-            objects.set_dataset(heads[index], &dataset);
+            objects.set_dataset(heads[index], &head, root.large_blocks);
+            if let Some((snapshot, number)) = snapshot {
+                let dataset = Dataset {
+                    previous_snapshot: origin_snapshot,
+                    previous_snapshot_birth: ORIGIN_BIRTH,
+                    next_snapshot: heads[index],
+                    snapshot_names: 0,
+                    children: 1,
+                    creation_birth: SNAPSHOT_BIRTH,
+                    deadlist: objects.deadlist(&["0"]),
+                    fsid: self.identity.fsid(&format!("fsid of snapshot {name}@{snapshot}")),
+                    guid: self.identity.guid(&format!("guid of snapshot {name}@{snapshot}")),
+                    ..head
+                };
+                objects.set_dataset(number, &dataset, root.large_blocks);
+            }
         }
 
         for (number, own) in [(free, Account::default()), (meta, own)] {
@@ -219,7 +311,13 @@ impl Mos<'_> {
             };
             objects.set_directory(number, &directory);
         }
-        self.origin(root, origin, origin_head, origin_snapshot, &heads, objects);
+        // What follows the origin in each dataset: its snapshot, or the dataset itself.
+        let followers: Vec<u64> = heads
+            .iter()
+            .zip(&snapshots)
+            .map(|(head, snapshot)| snapshot.map_or(*head, |(_, number)| number))
+            .collect();
+        self.origin(root, [origin, origin_head, origin_snapshot], &heads, &followers, objects);
         let bootfs = self.options.bootfs.as_ref();
         let bootfs = bootfs.and_then(|name| self.options.dataset_index(name));
         Tree { root, bootfs: bootfs.map(|index| heads[index + 1]) }
@@ -229,23 +327,19 @@ impl Mos<'_> {
     fn origin(
         &self,
         root: u64,
-        number: u64,
-        head: u64,
-        snapshot: u64,
+        [number, head, snapshot]: [u64; 3],
         heads: &[u64],
+        followers: &[u64],
         objects: &mut Objects,
     ) {
         let time = self.options.timestamp;
-        let names: Vec<String> = heads.iter().map(|head| format!("{head:x}")).collect();
-        let clones: Vec<_> =
-            names.iter().zip(heads).map(|(name, head)| Entry::number(name, *head)).collect();
         let directory = Directory {
             creation_time: time,
             head,
             parent: root,
             child_map: objects.child_map(&[]),
             properties: objects.properties(&[], self.identity),
-            clones: objects.add_zap(DSL_CLONES, &clones),
+            clones: objects.add_set(DSL_CLONES, heads),
             ..Directory::default()
         };
         objects.set_directory(number, &directory);
@@ -259,14 +353,15 @@ impl Mos<'_> {
             children: 0,
             creation_time: time,
             creation_birth: ORIGIN_BIRTH,
-            deadlist: objects.deadlist(true),
+            deadlist: objects.deadlist(&["0"]),
             account: Account::default(),
+            unique: 0,
             fsid: self.identity.fsid("fsid of the origin"),
             guid: self.identity.guid("guid of the origin"),
             pointer: BlockPointer::Hole,
             next_clones: 0,
         };
-        objects.set_dataset(head, &dataset);
+        objects.set_dataset(head, &dataset, false);
         let dataset = Dataset {
             directory: number,
             previous_snapshot: 0,
@@ -276,14 +371,15 @@ impl Mos<'_> {
             children: 1 + heads.len() as u64,
             creation_time: time,
             creation_birth: ORIGIN_BIRTH,
-            deadlist: objects.deadlist(false),
+            deadlist: objects.deadlist(&[]),
             account: Account::default(),
+            unique: 0,
             fsid: self.identity.fsid("fsid of the origin's snapshot"),
             guid: self.identity.guid("guid of the origin's snapshot"),
             pointer: BlockPointer::Hole,
-            next_clones: objects.add_zap(NEXT_CLONES, &clones),
+            next_clones: objects.add_set(NEXT_CLONES, followers),
         };
-        objects.set_dataset(snapshot, &dataset);
+        objects.set_dataset(snapshot, &dataset, false);
     }
 
     fn root_properties(&self) -> Vec<(String, Property)> {
@@ -381,6 +477,14 @@ impl Objects {
         self.add(Object::zap(object_type, entries, self.next()))
     }
 
+    /// A set of object numbers, each under its own name in hexadecimal.
+    fn add_set(&mut self, object_type: u8, numbers: &[u64]) -> u64 {
+        let names: Vec<String> = numbers.iter().map(|number| format!("{number:x}")).collect();
+        let entries: Vec<_> =
+            names.iter().zip(numbers).map(|(name, number)| Entry::number(name, *number)).collect();
+        self.add_zap(object_type, &entries)
+    }
+
     fn child_map(&mut self, children: &[(&str, u64)]) -> u64 {
         let entries: Vec<_> =
             children.iter().map(|(name, number)| Entry::number(*name, *number)).collect();
@@ -416,15 +520,26 @@ impl Objects {
         self.set(number, Object::bonus(DSL_DIR, DSL_DIR, directory.to_bytes()));
     }
 
-    fn set_dataset(&mut self, number: u64, dataset: &Dataset) {
-        self.set(number, Object::bonus(DSL_DATASET, DSL_DATASET, dataset.to_bytes()));
+    /// A dataset with large blocks names that feature in a table of its own.
+    fn set_dataset(&mut self, number: u64, dataset: &Dataset, large_blocks: bool) {
+        let object = Object::bonus(DSL_DATASET, DSL_DATASET, dataset.to_bytes());
+        let object = if large_blocks {
+            let name = Feature::LargeBlocks.identifier();
+            let table = Object::zap(METADATA_ZAP, &[Entry::number(&name, 0)], number);
+            Object { bonus_type: object.bonus_type, bonus: object.bonus, ..table }
+        } else {
+            object
+        };
+        self.set(number, object);
     }
 
-    /// A list of blocks that died since the last snapshot: none. A dataset's own has a first
-    /// empty part, a snapshot's has none.
-    fn deadlist(&mut self, with_part: bool) -> u64 {
-        let part = with_part.then(|| self.add(empty_block_list()));
-        let entries: Vec<_> = part.iter().map(|part| Entry::number("0", *part)).collect();
+    /// A list of blocks that died since the last snapshot: none. It has an empty part for each
+    /// time between two snapshots, named by when it begins.
+    fn deadlist(&mut self, parts: &[&str]) -> u64 {
+        let parts: Vec<(&str, u64)> =
+            parts.iter().map(|name| (*name, self.add(empty_block_list()))).collect();
+        let entries: Vec<_> =
+            parts.iter().map(|(name, part)| Entry::number(*name, *part)).collect();
         let object = Object {
             bonus_type: DEADLIST_HEADER,
             bonus: vec![0; DEADLIST_SIZE],

@@ -39,6 +39,12 @@ impl NameValueList {
         self
     }
 
+    /// Adds a name without a value.
+    pub(crate) fn flag(mut self, name: &str) -> Self {
+        self.pairs.push((name.to_owned(), Value::Flag));
+        self
+    }
+
     /// Adds a list.
     pub(crate) fn list(mut self, name: &str, value: NameValueList) -> Self {
         self.pairs.push((name.to_owned(), Value::List(value)));

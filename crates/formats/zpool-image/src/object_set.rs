@@ -98,6 +98,11 @@ impl ObjectSetWriter {
         self.account.add(account);
     }
 
+    /// Bytes allocated for blocks of objects; those of the dnodes are not among them.
+    pub(crate) fn used(&self) -> u64 {
+        self.account.used
+    }
+
     /// How metadata is stored.
     pub(crate) fn codec(&self) -> Codec {
         self.codec
@@ -128,7 +133,7 @@ impl ObjectSetWriter {
         for chunk in object.data.chunks(block_size) {
             let mut bytes = chunk.to_vec();
             bytes.resize(block_size, 0);
-            let block = self.codec.block(bytes);
+            let block = self.codec.leaf(bytes);
             let pointer = device.store(&block, object.object_type, 0, 1, &mut tree.account)?;
             tree.push(pointer, device)?;
         }

@@ -1,24 +1,34 @@
 //! What the caller may choose about a pool.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::{Compression, Error};
+use crate::{Compression, Effort, Error, Feature};
 
 /// Largest record without a feature.
-const LARGEST_RECORD: u32 = 128 << 10;
+pub(crate) const LARGEST_PLAIN_RECORD: u32 = 128 << 10;
+/// Largest record with the feature `large_blocks`.
+const LARGEST_RECORD: u32 = 1 << 20;
 
 /// The pool to write. [`PoolOptions::ramdisk`] is the pool of a ramdisk image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolOptions {
     /// The pool's name.
     pub name: String,
+    /// The version of the pool.
+    pub version: Version,
+    /// The enabled features, with all that they depend on; none for version 28.
+    pub features: BTreeSet<Feature>,
     /// The size of the image.
     pub size: Size,
     /// Binary logarithm of the device's sector in bytes, 9 to 13.
     pub ashift: u32,
     /// Compression of the root dataset, which the others inherit.
     pub compression: Compression,
-    /// Bytes in a record of the root dataset, a power of two from 512 to 128 KiB; inherited.
+    /// How much time compression may take, where the stored form leaves that open.
+    pub effort: Effort,
+    /// Bytes in a record of the root dataset, a power of two from 512 to 128 KiB, or to 1 MiB with
+    /// the feature `large_blocks`; inherited.
     pub record_size: u32,
     /// What the system does when the device fails.
     pub failmode: Failmode,
@@ -32,9 +42,22 @@ pub struct PoolOptions {
     pub bootfs: Option<String>,
     /// When everything was created, in seconds since the epoch.
     pub timestamp: u64,
+    /// The identifier of the pool, from which all others follow. Without one, all follow from the
+    /// contents.
+    pub guid: Option<u64>,
     /// Mixed into all identifiers: images of the same contents with different salts are different
     /// pools. Empty for the identifiers that follow from the contents alone.
     pub salt: String,
+}
+
+/// The version of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Version {
+    /// Version 28, the last one without features: for systems before 2012.
+    V28,
+    /// Version 5000, which every present system reads and can upgrade feature by feature.
+    #[default]
+    V5000,
 }
 
 /// The size of an image.
@@ -71,6 +94,8 @@ pub struct Dataset {
     pub compression: Option<Compression>,
     /// Its own record size in bytes; otherwise inherited.
     pub record_size: Option<u32>,
+    /// A snapshot of it, taken when everything is written.
+    pub snapshot: Option<String>,
     /// Further properties set on it, by name.
     pub properties: Vec<(String, Property)>,
 }
@@ -100,7 +125,18 @@ pub enum CanMount {
 impl Dataset {
     /// A dataset that inherits everything.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), compression: None, record_size: None, properties: Vec::new() }
+        Self {
+            name: name.into(),
+            compression: None,
+            record_size: None,
+            snapshot: None,
+            properties: Vec::new(),
+        }
+    }
+
+    /// Takes a snapshot of it.
+    pub fn snapshot(self, name: impl Into<String>) -> Self {
+        Self { snapshot: Some(name.into()), ..self }
     }
 
     /// Sets `canmount`.
@@ -120,6 +156,16 @@ impl Dataset {
     }
 }
 
+impl Version {
+    /// The number that pools keep.
+    pub fn number(self) -> u64 {
+        match self {
+            Self::V28 => 28,
+            Self::V5000 => 5000,
+        }
+    }
+}
+
 impl PoolOptions {
     /// The pool of a ramdisk image: `rpool/ROOT/ramdisk`, a boot environment with a legacy mount
     /// point, not compressed, with some room to write.
@@ -127,10 +173,13 @@ impl PoolOptions {
         let tree = "ROOT/ramdisk".to_owned();
         Self {
             name: "rpool".to_owned(),
+            version: Version::default(),
+            features: BTreeSet::new(),
             size: Size::Auto { headroom: 32 << 20 },
             ashift: 9,
             compression: Compression::Off,
-            record_size: LARGEST_RECORD,
+            effort: Effort::default(),
+            record_size: LARGEST_PLAIN_RECORD,
             failmode: Failmode::Panic,
             autoexpand: true,
             datasets: vec![
@@ -144,6 +193,7 @@ impl PoolOptions {
             bootfs: Some(tree.clone()),
             tree,
             timestamp: 0,
+            guid: None,
             salt: String::new(),
         }
     }
@@ -162,19 +212,36 @@ impl PoolOptions {
         if !(9..=13).contains(&self.ashift) {
             return refuse("ashift", format!("{} is not from 9 to 13", self.ashift));
         }
+        if self.guid == Some(0) {
+            return refuse("guid", "0 is no identifier".to_owned());
+        }
+        self.check_features().or_else(|problem| refuse("features", problem))?;
         let compressions =
             self.datasets.iter().filter_map(|d| d.compression).chain([self.compression]);
         for compression in compressions {
-            if let Compression::Gzip(level) = compression
-                && !(1..=9).contains(&level)
-            {
-                return refuse("compression", format!("gzip-{level} is not from gzip-1 to gzip-9"));
+            match compression {
+                Compression::Gzip(level) if !(1..=9).contains(&level) => {
+                    let problem = format!("gzip-{level} is not from gzip-1 to gzip-9");
+                    return refuse("compression", problem);
+                }
+                Compression::Lz4 if !self.has(Feature::Lz4Compress) => {
+                    let problem = "lz4 needs the feature `lz4_compress`".to_owned();
+                    return refuse("compression", problem);
+                }
+                _ => {}
             }
         }
+        let largest = match self.has(Feature::LargeBlocks) {
+            true => LARGEST_RECORD,
+            false => LARGEST_PLAIN_RECORD,
+        };
         let sizes = self.datasets.iter().filter_map(|d| d.record_size).chain([self.record_size]);
         for size in sizes {
-            if !size.is_power_of_two() || !(512..=LARGEST_RECORD).contains(&size) {
-                let problem = format!("{size} is not a power of two from 512 to {LARGEST_RECORD}");
+            if !size.is_power_of_two() || !(512..=largest).contains(&size) {
+                let mut problem = format!("{size} is not a power of two from 512 to {largest}");
+                if size.is_power_of_two() && (largest..=LARGEST_RECORD).contains(&size) {
+                    problem += "; the feature `large_blocks` allows 1048576";
+                }
                 return refuse("record_size", problem);
             }
         }
@@ -182,6 +249,11 @@ impl PoolOptions {
             let name = &dataset.name;
             if !name.split('/').all(is_name) {
                 return refuse("datasets", format!("`{name}` is no dataset name"));
+            }
+            if let Some(snapshot) = &dataset.snapshot
+                && !is_name(snapshot)
+            {
+                return refuse("datasets", format!("`{name}@{snapshot}` is no snapshot name"));
             }
             let before = &self.datasets[..index];
             if before.iter().any(|other| other.name == *name) {
@@ -212,6 +284,30 @@ impl PoolOptions {
             }
         }
         Ok(())
+    }
+
+    fn check_features(&self) -> Result<(), String> {
+        if let (Version::V28, Some(feature)) = (self.version, self.features.first()) {
+            return Err(format!("a pool of version 28 cannot have `{feature}`"));
+        }
+        for feature in &self.features {
+            if let Some(missing) = feature.depends().iter().find(|d| !self.features.contains(d)) {
+                return Err(format!("`{feature}` needs `{missing}`, too"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a feature is enabled.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+
+    /// Enables a feature and everything it depends on.
+    pub fn enable(&mut self, feature: Feature) {
+        if self.features.insert(feature) {
+            feature.depends().iter().for_each(|other| self.enable(*other));
+        }
     }
 
     /// The place of a dataset in the list.
@@ -264,6 +360,22 @@ mod tests {
         assert!(problem(|o| o.compression = Compression::Gzip(0)).contains("gzip-0"));
         assert!(problem(|o| o.datasets[1].name = "a/b".to_owned()).contains("the parent `a`"));
         assert!(problem(|o| o.datasets[1].name = "ROOT".to_owned()).contains("there twice"));
+        assert!(problem(|o| o.record_size = 1 << 20).contains("`large_blocks` allows 1048576"));
+        assert!(problem(|o| o.compression = Compression::Lz4).contains("`lz4_compress`"));
+        assert!(
+            problem(|o| {
+                o.version = Version::V28;
+                o.enable(Feature::AsyncDestroy);
+            })
+            .contains("version 28 cannot have `async_destroy`")
+        );
+        assert!(
+            problem(|o| {
+                o.features.insert(Feature::LargeBlocks);
+            })
+            .contains("`large_blocks` needs `extensible_dataset`")
+        );
+        assert!(problem(|o| o.datasets[1].snapshot = Some("a@b".to_owned())).contains("@a@b`"));
         assert!(problem(|o| o.bootfs = Some("x".to_owned())).contains("no dataset `x`"));
     }
 

@@ -10,6 +10,8 @@ use crate::sa::FileType;
 pub(crate) struct Node<'a> {
     pub(crate) path: &'a ProtoPath,
     pub(crate) entry: &'a proto::Entry,
+    /// The place of the path in the manifest.
+    pub(crate) place: usize,
     /// The object of the containing directory; of the root, itself.
     pub(crate) parent: u64,
     pub(crate) links: u64,
@@ -45,7 +47,7 @@ pub(crate) fn number(manifest: &Manifest, first: u64) -> Result<Vec<Node<'_>>, E
     // The directories from the root to where we are.
     let mut above: Vec<usize> = Vec::new();
     let mut hard_links = Vec::new();
-    for (path, entry) in manifest.iter() {
+    for (place, (path, entry)) in manifest.iter().enumerate() {
         while above.last().is_some_and(|d| !path.starts_with(nodes[*d].path)) {
             above.pop();
         }
@@ -68,7 +70,7 @@ pub(crate) fn number(manifest: &Manifest, first: u64) -> Result<Vec<Node<'_>>, E
             links = 2; // its name and its own `.`
             above.push(nodes.len());
         }
-        nodes.push(Node { path, entry, parent, links, names: Vec::new() });
+        nodes.push(Node { path, entry, place, parent, links, names: Vec::new() });
     }
     let mut fuller = Vec::new();
     for (directory, path, target) in hard_links {

@@ -1,11 +1,14 @@
 //! The records of regular files, read ahead and prepared on all processors, in their order.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use proto::{Contents, FileContent, ProtoPath};
 use rayon::prelude::*;
+use rustix::fs::{SeekFrom, seek};
 
 use crate::Error;
 use crate::compression::{Codec, Prepared};
@@ -26,11 +29,18 @@ pub(crate) fn block_count(size: u64, record_size: u32) -> u64 {
     size.div_ceil(block_size(size, record_size))
 }
 
+/// A record as it is read.
+enum Raw {
+    /// All zeros: the file has a hole there.
+    Hole,
+    Bytes(Vec<u8>),
+}
+
 /// Records in order of files and offsets.
 pub(crate) struct Records<'a> {
     reader: Reader<'a>,
     codec: Codec,
-    read: Vec<Vec<u8>>,
+    read: Vec<Raw>,
     ready: VecDeque<Prepared>,
 }
 
@@ -54,7 +64,7 @@ impl<'a> Records<'a> {
             };
             let (codec, reader) = (self.codec, &mut self.reader);
             let (prepared, read) = rayon::join(
-                || batch.into_par_iter().map(|bytes| codec.record(bytes)).collect::<Vec<_>>(),
+                || batch.into_par_iter().map(|raw| raw.prepare(codec)).collect::<Vec<_>>(),
                 || reader.batch(),
             );
             self.ready = prepared.into();
@@ -66,6 +76,15 @@ impl<'a> Records<'a> {
     /// Checks what no record was taken for: empty files at the end.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
         self.reader.batch().map(drop)
+    }
+}
+
+impl Raw {
+    fn prepare(self, codec: Codec) -> Prepared {
+        match self {
+            Self::Hole => Prepared::Hole,
+            Self::Bytes(bytes) => codec.record(bytes),
+        }
     }
 }
 
@@ -81,16 +100,18 @@ struct OpenFile<'a> {
     file: File,
     size: u64,
     position: u64,
+    /// Where data begin at or after the position: what lies before is a hole.
+    data: u64,
 }
 
 impl<'a> Reader<'a> {
-    fn batch(&mut self) -> Result<Vec<Vec<u8>>, Error> {
+    fn batch(&mut self) -> Result<Vec<Raw>, Error> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         while bytes < BATCH_BYTES && batch.len() < BATCH_RECORDS {
             match self.record()? {
                 Some(record) => {
-                    bytes += record.len();
+                    bytes += if let Raw::Bytes(record) = &record { record.len() } else { 0 };
                     batch.push(record);
                 }
                 None => break,
@@ -99,7 +120,7 @@ impl<'a> Reader<'a> {
         Ok(batch)
     }
 
-    fn record(&mut self) -> Result<Option<Vec<u8>>, Error> {
+    fn record(&mut self) -> Result<Option<Raw>, Error> {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => match self.open_next()? {
@@ -107,28 +128,11 @@ impl<'a> Reader<'a> {
                 None => return Ok(None),
             },
         };
-        let changed =
-            |path: &ProtoPath, problem: String| Error::Changed { path: path.clone(), problem };
-        let block_size = block_size(open.size, self.record_size);
-        let wanted = (open.size - open.position).min(block_size) as usize;
-        let mut record = vec![0; block_size as usize];
-        match open.file.read_exact(&mut record[..wanted]) {
-            Ok(()) => open.position += wanted as u64,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                let problem = format!("it is shorter than the {} bytes it had", open.size);
-                return Err(changed(open.path, problem));
-            }
-            Err(error) => return Err(Error::io("read", open.path.to_string())(error)),
-        }
+        let record = open.record(block_size(open.size, self.record_size))?;
         if open.position < open.size {
             self.open = Some(open);
         } else {
-            let more =
-                open.file.read(&mut [0]).map_err(Error::io("read", open.path.to_string()))?;
-            if more > 0 {
-                let problem = format!("it is longer than the {} bytes it had", open.size);
-                return Err(changed(open.path, problem));
-            }
+            open.finish()?;
         }
         Ok(Some(record))
     }
@@ -143,10 +147,77 @@ impl<'a> Reader<'a> {
             // An empty file is opened too: its size is checked by that.
             let file = contents.open(path, content)?;
             if content.size > 0 {
-                return Ok(Some(OpenFile { path, file, size: content.size, position: 0 }));
+                return OpenFile::new(path, file, content.size).map(Some);
             }
         }
         Ok(None)
+    }
+}
+
+impl<'a> OpenFile<'a> {
+    fn new(path: &'a ProtoPath, file: File, size: u64) -> Result<Self, Error> {
+        let mut open = Self { path, file, size, position: 0, data: 0 };
+        let blocks = open.file.metadata().map_err(open.cannot_read())?.blocks();
+        if blocks.saturating_mul(512) < size {
+            open.find_data()?;
+        } else {
+            open.data = u64::MAX; // no holes worth looking for
+        }
+        Ok(open)
+    }
+
+    /// The next record, padded to the size of a block.
+    fn record(&mut self, block_size: u64) -> Result<Raw, Error> {
+        let end = self.size.min(self.position + block_size);
+        if self.data != u64::MAX && self.data <= self.position {
+            self.find_data()?;
+        }
+        if self.data != u64::MAX && self.data >= end {
+            self.position = end;
+            return Ok(Raw::Hole);
+        }
+        let mut record = vec![0; block_size as usize];
+        let wanted = &mut record[..(end - self.position) as usize];
+        match self.file.read_exact_at(wanted, self.position) {
+            Ok(()) => self.position = end,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(self.changed("shorter"));
+            }
+            Err(error) => return Err(self.cannot_read()(error)),
+        }
+        Ok(Raw::Bytes(record))
+    }
+
+    /// Looks where data begin at or after the position.
+    fn find_data(&mut self) -> Result<(), Error> {
+        self.data = match seek(&self.file, SeekFrom::Data(self.position)) {
+            Ok(data) => data,
+            // Nothing but a hole up to the end.
+            Err(rustix::io::Errno::NXIO) => self.size,
+            // A file system that knows no holes.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => u64::MAX,
+            Err(error) => return Err(self.cannot_read()(error.into())),
+        };
+        Ok(())
+    }
+
+    /// Checks that the file still has its size.
+    fn finish(&self) -> Result<(), Error> {
+        let size = self.file.metadata().map_err(self.cannot_read())?.len();
+        match size.cmp(&self.size) {
+            Ordering::Less => Err(self.changed("shorter")),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(self.changed("longer")),
+        }
+    }
+
+    fn changed(&self, how: &str) -> Error {
+        let problem = format!("it is {how} than the {} bytes it had", self.size);
+        Error::Changed { path: self.path.clone(), problem }
+    }
+
+    fn cannot_read(&self) -> impl FnOnce(io::Error) -> Error + use<> {
+        Error::io("read", self.path.to_string())
     }
 }
 
@@ -168,11 +239,35 @@ mod tests {
             (ProtoPath::new("file").unwrap(), FileContent { size: 3000, digest: None });
         let files = vec![(&path, &content)].into_iter();
         let mut reader = Reader { contents: Some(&contents), files, record_size: 1024, open: None };
-        assert_eq!(reader.record().unwrap().unwrap().len(), 1024);
+        assert!(matches!(reader.record(), Ok(Some(Raw::Bytes(bytes))) if bytes.len() == 1024));
         let file = File::options().write(true).open(directory.path().join("file")).unwrap();
         change(&file);
         let rest: Result<Vec<_>, _> = std::iter::from_fn(|| reader.record().transpose()).collect();
-        rest.unwrap_err().to_string()
+        rest.err().unwrap().to_string()
+    }
+
+    #[test]
+    fn holes_are_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sparse");
+        let file = File::create_new(&path).unwrap();
+        let size = (40 << 30) + 5;
+        file.set_len(size).unwrap();
+        file.write_all_at(b"begin", 3 << 30).unwrap();
+        let path = ProtoPath::new("sparse").unwrap();
+        let mut open =
+            OpenFile::new(&path, File::open(directory.path().join("sparse")).unwrap(), size)
+                .unwrap();
+        let (mut holes, mut data) = (0, Vec::new());
+        while open.position < size {
+            let at = open.position;
+            match open.record(1 << 20).unwrap() {
+                Raw::Hole => holes += 1,
+                Raw::Bytes(_) => data.push(at),
+            }
+        }
+        open.finish().unwrap();
+        assert_eq!((holes, data), ((40 << 10), vec![3 << 30]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proto::{Entry, Manifest, Metadata, Mtime, Proto, ProtoPath};
 
@@ -15,10 +15,8 @@ use crate::label::{self, Configuration, OVERHEAD};
 use crate::mos::{METASLAB_ARRAY, Mos, Space};
 use crate::options::{PoolOptions, Size};
 use crate::uberblock::Uberblock;
-use crate::{Error, Report};
+use crate::{Error, Outcome, Report, TreeUsage};
 
-/// The pool version with feature flags; none is in use.
-const VERSION: u64 = 5000;
 /// No system accepts a smaller device.
 const SMALLEST_DEVICE: u64 = 64 << 20;
 /// Metaslabs are no smaller than this power of two, as OpenZFS has it.
@@ -27,6 +25,29 @@ const SMALLEST_METASLAB: u32 = 24;
 const MANY_METASLABS: u64 = 4096;
 /// The rehearsal settles after two or three rounds; every round can only add space maps.
 const ROUNDS: usize = 64;
+
+/// An image that is written and does not stand under its name yet. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Draft {
+    temporary: tempfile::NamedTempFile,
+    outcome: Outcome,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// What was written.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Puts the image under its name.
+    pub fn keep(self) -> Result<Outcome, Error> {
+        let path = &self.path;
+        self.temporary.as_file().sync_all().map_err(Error::io("write", path))?;
+        self.temporary.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
+        Ok(self.outcome)
+    }
+}
 
 /// Writes the pool image of a proto: a file that appears complete under its name or not at all.
 ///
@@ -42,6 +63,11 @@ pub fn write_trees(
     options: &PoolOptions,
     out: &Path,
 ) -> Result<Report, Error> {
+    Ok(draft(trees, options, out)?.keep()?.report)
+}
+
+/// Writes a pool image beside its name, so that the caller can decide whether to keep it.
+pub fn draft(trees: &[(&str, &Proto)], options: &PoolOptions, out: &Path) -> Result<Draft, Error> {
     let directory = match out.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -51,10 +77,8 @@ pub fn write_trees(
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)
         .map_err(Error::io("write", out))?;
-    let report = write_at(trees, options, temporary.as_file(), 0, out)?;
-    temporary.as_file().sync_all().map_err(Error::io("write", out))?;
-    temporary.persist(out).map_err(|error| Error::io("write", out)(error.error))?;
-    Ok(report)
+    let outcome = write_at(trees, options, temporary.as_file(), 0, out)?;
+    Ok(Draft { temporary, outcome, path: out.to_owned() })
 }
 
 /// Writes a pool image into a file, from the byte `start` on, as [`write_trees`] does; what is
@@ -67,14 +91,14 @@ pub fn write_at(
     file: &File,
     start: u64,
     path: &Path,
-) -> Result<Report, Error> {
+) -> Result<Outcome, Error> {
     Pool { trees, options, path }.build(Some((file, start)))
 }
 
-/// Says what [`write()`] would write, exactly, without writing anything. All files are read (and
+/// Says what [`draft()`] would write, exactly, without writing anything. All files are read (and
 /// compressed) for that.
-pub fn plan(proto: &Proto, options: &PoolOptions, out: &Path) -> Result<Report, Error> {
-    Pool { trees: &[(&options.tree, proto)], options, path: out }.build(None)
+pub fn plan(trees: &[(&str, &Proto)], options: &PoolOptions, out: &Path) -> Result<Outcome, Error> {
+    Pool { trees, options, path: out }.build(None)
 }
 
 struct Pool<'a> {
@@ -85,7 +109,7 @@ struct Pool<'a> {
 
 impl Pool<'_> {
     /// Builds it, in a file from a byte on if one is given.
-    fn build(&self, file: Option<(&File, u64)>) -> Result<Report, Error> {
+    fn build(&self, file: Option<(&File, u64)>) -> Result<Outcome, Error> {
         self.options.check(self.path)?;
         for (name, _) in self.trees {
             if self.options.dataset_index(name).is_none() {
@@ -106,23 +130,26 @@ impl Pool<'_> {
         };
 
         let written = self.file_systems(&mut device)?;
-        let roots: Vec<_> = written.iter().map(|w| (w.pointer, w.account)).collect();
+        let roots: Vec<_> = written.iter().map(|system| system.root).collect();
         let identity = Identity::new(
+            self.options.guid,
             [self.options.name.as_str(), self.options.salt.as_str()],
-            roots.iter().map(|(pointer, _)| *pointer),
+            roots.iter().map(|root| root.pointer),
         );
-        let mos =
-            Mos { options: self.options, version: VERSION, datasets: &roots, identity: &identity };
+        let mos = Mos { options: self.options, datasets: &roots, identity: &identity };
+        let features = mos.label_features();
 
+        let version = self.options.version.number();
         let mut configuration = Configuration {
             name: &self.options.name,
-            version: VERSION,
-            pool_guid: identity.guid("pool"),
+            version,
+            pool_guid: identity.pool(),
             device_guid: identity.guid("device"),
             metaslab_array: METASLAB_ARRAY,
             metaslab_shift,
             ashift: self.options.ashift,
             asize: 0,
+            features: &features,
         };
         let space = self.settle(&mos, &mut configuration, &device)?;
         let smallest = OVERHEAD + ((space.used.len() as u64) << metaslab_shift);
@@ -142,7 +169,7 @@ impl Pool<'_> {
         debug_assert_eq!((device.allocator.used(), own), (&space.used[..], space.own));
 
         let uberblock = Uberblock {
-            version: VERSION,
+            version,
             guid_sum: configuration.pool_guid.wrapping_add(configuration.device_guid),
             timestamp: self.options.timestamp,
             root,
@@ -161,9 +188,9 @@ impl Pool<'_> {
         let mut account = own;
         for system in &written {
             counts.add(system.counts);
-            account.add(system.account);
+            account.add(system.root.account);
         }
-        Ok(Report {
+        let report = Report {
             size,
             smallest,
             allocated,
@@ -174,7 +201,14 @@ impl Pool<'_> {
             objects: counts.objects,
             blocks: account.blocks,
             content: counts.content,
-        })
+        };
+        // The root dataset has no contents; the others are written in the order of the options.
+        let usage = self.options.datasets.iter().zip(written.into_iter().skip(1));
+        let usage = usage.map(|(dataset, system)| TreeUsage {
+            dataset: dataset.name.clone(),
+            allocated: system.allocated,
+        });
+        Ok(Outcome { report, usage: usage.collect() })
     }
 
     /// Writes the file systems: the root dataset's, then those of the options in their order.
@@ -182,14 +216,14 @@ impl Pool<'_> {
         let time = Mtime::from_seconds(self.options.timestamp as i64);
         let root = Entry::directory(Metadata::root(0o755).at(time));
         let empty = Manifest::from_iter([(ProtoPath::root(), root)]);
-        let (ashift, options) = (self.options.ashift, self.options);
+        let options = self.options;
         let mut write = |tree: Option<&Proto>, record_size: u32, compression: Compression| {
             FileSystem {
                 manifest: tree.map_or(&empty, |proto| &proto.manifest),
                 contents: tree.map(|proto| &proto.contents),
                 record_size,
-                data: Codec { compression, ashift },
-                metadata: Codec { compression, ashift },
+                data: Codec::data(compression, options),
+                metadata: Codec::metadata(compression, options),
             }
             .write(device)
         };

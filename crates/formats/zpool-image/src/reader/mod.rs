@@ -33,3 +33,9 @@ pub use dataset::{Dataset, FileReader};
 pub use extract::Extracted;
 pub use image::Image;
 pub use verify::{Counts, Finding, Verification};
+
+/// What stored bytes stand for, for tests of the writer.
+#[cfg(test)]
+pub(crate) fn decompressed(code: u8, stored: &[u8], size: usize) -> Option<Vec<u8>> {
+    decompress::decompress(code.into(), stored, size).ok().flatten()
+}

@@ -101,7 +101,8 @@ fn the_plan_is_what_is_written() {
     let mut options = PoolOptions::ramdisk();
     for size in [Size::Auto { headroom: 0 }, Size::Auto { headroom: 500 << 20 }] {
         options.size = size;
-        let planned = plan(&tree.proto, &options, &tree.image()).unwrap();
+        let planned =
+            plan(&[(&options.tree, &tree.proto)], &options, &tree.image()).unwrap().report;
         assert!(!tree.image().exists());
         assert_eq!(planned, write(&tree.proto, &options, &tree.image()).unwrap());
         let Size::Auto { headroom } = size else { unreachable!() };
@@ -115,7 +116,9 @@ fn a_pool_can_be_as_small_as_the_plan_says() {
     let mut tree = Tree::new();
     tree.file("large", 80 << 20, 0o644);
     let mut options = PoolOptions::ramdisk();
-    options.size = Size::Bytes(plan(&tree.proto, &options, &tree.image()).unwrap().smallest);
+    options.size = Size::Bytes(
+        plan(&[(&options.tree, &tree.proto)], &options, &tree.image()).unwrap().report.smallest,
+    );
     let report = write(&tree.proto, &options, &tree.image()).unwrap();
     assert_eq!(Size::Bytes(report.size), options.size);
     zdb_accepts(&tree.image(), "the smallest pool");
