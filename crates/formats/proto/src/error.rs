@@ -60,6 +60,25 @@ pub enum Error {
         /// The type.
         kind: &'static str,
     },
+    /// A file on disk with an extended attribute, which would be lost.
+    #[error(
+        "{}: has {}, which would be lost; remove it, or ask for extended attributes to be dropped",
+        .path.display(), attribute_words(.attribute)
+    )]
+    ExtendedAttribute {
+        /// The path on disk.
+        path: PathBuf,
+        /// The name of the attribute.
+        attribute: String,
+    },
+    /// A path on disk that the manifest of its tree does not have.
+    #[error("{}: is not in the manifest {}", .path.display(), .manifest.display())]
+    Unlisted {
+        /// The path on disk.
+        path: PathBuf,
+        /// The manifest's file.
+        manifest: PathBuf,
+    },
     /// A line of a written manifest that cannot be read.
     #[error("{}:{line}: {problem}", .path.display())]
     Mtree {
@@ -95,5 +114,14 @@ impl Error {
     pub fn io(doing: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_owned();
         move |source| Self::Io { doing, path, source }
+    }
+}
+
+fn attribute_words(name: &str) -> String {
+    match name {
+        "system.posix_acl_access" | "system.posix_acl_default" => {
+            format!("an access control list (`{name}`)")
+        }
+        _ => format!("the extended attribute `{name}`"),
     }
 }

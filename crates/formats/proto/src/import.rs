@@ -6,7 +6,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use crate::{Device, Entry, Error, FileContent, Kind, Manifest, Metadata, Mtime, ProtoPath};
+use crate::{
+    Device, Entry, Error, ExtendedAttributes, FileContent, Kind, Manifest, Metadata, Mtime,
+    ProtoPath, extended_attributes,
+};
 
 /// Whose the files of an imported directory are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +22,30 @@ pub enum Owners {
 
 /// Reads a directory tree: types, modes, links and times as on disk. Contents are left where they
 /// are, found by path, and not hashed.
+///
+/// Extended attributes and access control lists are refused, as a proto cannot hold them; see
+/// [`import_directory_with`].
 pub fn import_directory(root: &Path, owners: Owners) -> Result<Manifest, Error> {
-    let mut importer = Importer { owners, links: HashMap::new(), manifest: Manifest::new() };
+    import_directory_with(root, owners, ExtendedAttributes::Refuse)
+}
+
+/// The same, with a choice of what happens to extended attributes. Labels that a system puts on
+/// every file (`security.selinux`, `security.ima`, `trusted.overlay.*` and the like) are always
+/// left behind.
+pub fn import_directory_with(
+    root: &Path,
+    owners: Owners,
+    attributes: ExtendedAttributes,
+) -> Result<Manifest, Error> {
+    let mut importer =
+        Importer { owners, attributes, links: HashMap::new(), manifest: Manifest::new() };
     importer.add(root, ProtoPath::root())?;
     Ok(importer.manifest)
 }
 
 struct Importer {
     owners: Owners,
+    attributes: ExtendedAttributes,
     links: HashMap<(u64, u64), ProtoPath>,
     manifest: Manifest,
 }
@@ -34,6 +53,9 @@ struct Importer {
 impl Importer {
     fn add(&mut self, on_disk: &Path, path: ProtoPath) -> Result<(), Error> {
         let found = fs::symlink_metadata(on_disk).map_err(Error::io("examine", on_disk))?;
+        if self.attributes == ExtendedAttributes::Refuse {
+            extended_attributes::check(on_disk)?;
+        }
         let (uid, gid) = match self.owners {
             Owners::Root => (0, 0),
             Owners::FromDisk => (found.uid(), found.gid()),

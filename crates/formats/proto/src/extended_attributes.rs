@@ -1,0 +1,75 @@
+//! Extended attributes of files on disk, which no proto root holds.
+
+use std::path::Path;
+
+use crate::Error;
+
+/// What happens to extended attributes, access control lists among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExtendedAttributes {
+    /// A file that has any is an error.
+    #[default]
+    Refuse,
+    /// They are left behind.
+    Drop,
+}
+
+/// Attributes that systems put on every file, and that mean nothing elsewhere: security labels,
+/// measurements, what overlays keep for themselves, and the view of a server's own lists.
+const OF_THE_SYSTEM: [&str; 5] =
+    ["security.selinux", "security.SMACK64", "security.ima", "security.evm", "system.nfs4_acl"];
+const OVERLAYS: [&str; 2] = ["trusted.overlay.", "user.overlay."];
+
+/// Whether an attribute says something about the file, not about the system it is on.
+pub(crate) fn matters(name: &str) -> bool {
+    !OF_THE_SYSTEM.contains(&name)
+        && !OVERLAYS.iter().any(|start| name.starts_with(start))
+        && name != "com.apple.provenance"
+}
+
+/// Refuses a file or directory with attributes that would be lost.
+pub(crate) fn check(path: &Path) -> Result<(), Error> {
+    for attribute in names(path)? {
+        if matters(&attribute) {
+            return Err(Error::ExtendedAttribute { path: path.to_owned(), attribute });
+        }
+    }
+    Ok(())
+}
+
+/// The names of a file's attributes, not following symbolic links.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn names(path: &Path) -> Result<Vec<String>, Error> {
+    use rustix::io::Errno;
+
+    let mut list = [0; 1024];
+    let length = match rustix::fs::llistxattr(path, &mut list) {
+        Ok(length) => length,
+        // A file system without attributes.
+        Err(Errno::NOTSUP | Errno::NOSYS) => 0,
+        Err(Errno::RANGE) => return long_list(path),
+        Err(error) => return Err(Error::io("list the attributes of", path)(error.into())),
+    };
+    Ok(split(&list[..length]))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn long_list(path: &Path) -> Result<Vec<String>, Error> {
+    // No system in use lets the names of one file take more.
+    let mut list = vec![0; 1 << 20];
+    let length = rustix::fs::llistxattr(path, &mut list)
+        .map_err(|error| Error::io("list the attributes of", path)(error.into()))?;
+    Ok(split(&list[..length]))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn split(list: &[u8]) -> Vec<String> {
+    let names = list.split(|&byte| byte == 0).filter(|name| !name.is_empty());
+    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+}
+
+/// On other systems attributes are not looked for.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn names(_path: &Path) -> Result<Vec<String>, Error> {
+    Ok(Vec::new())
+}
