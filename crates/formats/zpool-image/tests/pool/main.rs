@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
 mod bad_input;
+mod features;
 mod generate;
 mod judge;
 mod pools;
