@@ -29,6 +29,17 @@ pub enum Error {
         /// The damage.
         source: gzip::Error,
     },
+    /// A compressed form that is not read here.
+    #[error(
+        "{}: is compressed with {method}, which is not read here; decompress it and give the tar, \
+         for example through a pipe", .path.display()
+    )]
+    Method {
+        /// The archive.
+        path: PathBuf,
+        /// The name of the form.
+        method: &'static str,
+    },
     /// The tar is damaged.
     #[error("{}: damaged tar at byte {offset}{}: {problem}", .path.display(), in_member(.member))]
     Damaged {

@@ -27,6 +27,8 @@ pub(crate) struct Raw {
     gid: u64,
     mtime: i64,
     device: Device,
+    /// Why the device numbers could not be read, which matters only for devices.
+    device_problem: Option<String>,
 }
 
 /// Values of extension headers that take the place of those in the header block.
@@ -38,6 +40,9 @@ pub(crate) struct Extensions {
     uid: Option<u64>,
     gid: Option<u64>,
     mtime: Option<Mtime>,
+    major: Option<u64>,
+    minor: Option<u64>,
+    attributes: Vec<String>,
 }
 
 impl Raw {
@@ -60,9 +65,15 @@ impl Raw {
             let value = number(&block[range], what)?;
             u64::try_from(value).map_err(|_| format!("the {what} is negative"))
         };
-        let device = |range: std::ops::Range<usize>| {
-            u32::try_from(number(&block[range], "device number").unwrap_or(0)).unwrap_or(0)
+        let mut device_problem = None;
+        let mut device = |range: std::ops::Range<usize>| {
+            // Some writers leave rubbish there for other types.
+            number(&block[range], "device number")
+                .and_then(device_number)
+                .map_err(|problem| device_problem = Some(problem))
+                .unwrap_or(0)
         };
+        let device = Device { major: device(329..337), minor: device(337..345) };
         Ok(Self {
             name,
             link: text(&block[157..157 + NAME]).to_vec(),
@@ -73,15 +84,28 @@ impl Raw {
             uid: unsigned(108..116, "owner")?,
             gid: unsigned(116..124, "group")?,
             mtime: number(&block[136..148], "time")?,
-            device: Device { major: device(329..337), minor: device(337..345) },
+            device,
+            device_problem,
         })
     }
 
     /// The member that this header and the extensions before it describe.
-    pub(crate) fn into_member(self, ext: Extensions, offset: u64) -> Result<Member, String> {
+    pub(crate) fn into_member(mut self, ext: Extensions, offset: u64) -> Result<Member, String> {
         let mut name = ext.name.unwrap_or(self.name);
         let link = ext.link.unwrap_or(self.link);
         let size = ext.size.unwrap_or(self.size);
+        if let b'3' | b'4' = self.type_flag {
+            let Device { major, minor } = &mut self.device;
+            for (number, given) in [(major, ext.major), (minor, ext.minor)] {
+                if let Some(given) = given {
+                    *number = device_number(given)?;
+                    self.device_problem = None;
+                }
+            }
+            if let Some(problem) = self.device_problem {
+                return Err(problem);
+            }
+        }
         // Ancient tars know no directories but by the slash.
         let kind = match self.type_flag {
             0 if name.ends_with(b"/") => MemberKind::Directory,
@@ -92,7 +116,7 @@ impl Raw {
             b'4' => MemberKind::BlockDevice(self.device),
             b'5' => MemberKind::Directory,
             b'6' => MemberKind::Fifo,
-            b'S' => return Err("sparse files are not supported".to_owned()),
+            b'S' => return Err(SPARSE.to_owned()),
             other => {
                 return Err(format!("unknown member type `{}`", char::from(other).escape_debug()));
             }
@@ -120,8 +144,16 @@ impl Raw {
         if format != 0 && format != type_bits(&kind) {
             return Err(format!("mode {:o} does not belong to a {}", self.mode, kind.word()));
         }
-        Ok(Member { name, kind, size, metadata, offset })
+        let extended_attributes = ext.attributes;
+        Ok(Member { name, kind, size, metadata, extended_attributes, offset })
     }
+}
+
+/// The text for members that a reader here would have to put together.
+const SPARSE: &str = "it is a sparse file in a form that is not read; pack it without `--sparse`";
+
+fn device_number(number: impl TryInto<u32> + Copy + std::fmt::Display) -> Result<u32, String> {
+    number.try_into().map_err(|_| format!("the device number {number} is not below 2^32"))
 }
 
 fn type_bits(kind: &MemberKind) -> u32 {
@@ -139,13 +171,16 @@ fn type_bits(kind: &MemberKind) -> u32 {
 impl Extensions {
     /// Whether no value is replaced.
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { name, link, size, uid, gid, mtime } = self;
+        let Self { name, link, size, uid, gid, mtime, major, minor, attributes } = self;
         name.is_none()
             && link.is_none()
             && size.is_none()
             && uid.is_none()
             && gid.is_none()
             && mtime.is_none()
+            && major.is_none()
+            && minor.is_none()
+            && attributes.is_empty()
     }
 
     /// Applies the records of a pax header.
@@ -190,10 +225,18 @@ impl Extensions {
                 self.mtime = Some(parse_time(text()).ok_or("pax mtime: not a time")?);
             }
             _ if key.starts_with(b"GNU.sparse.") => {
-                return Err("sparse files are not supported".to_owned());
+                return Err(SPARSE.to_owned());
             }
-            // Names of owners, further times, comments and vendors' attributes: not used here.
-            _ => {}
+            b"SCHILY.devmajor" => self.major = Some(integer()?),
+            b"SCHILY.devminor" => self.minor = Some(integer()?),
+            _ if key.starts_with(b"SCHILY.acl.") => self.attributes.push("ACL".to_owned()),
+            // Names of owners, further times, comments and what vendors say: not used here.
+            _ => {
+                let name = key
+                    .strip_prefix(b"SCHILY.xattr.")
+                    .or_else(|| key.strip_prefix(b"LIBARCHIVE.xattr."));
+                self.attributes.extend(name.map(|name| String::from_utf8_lossy(name).into_owned()));
+            }
         }
         Ok(())
     }

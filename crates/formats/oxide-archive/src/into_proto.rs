@@ -21,8 +21,19 @@ pub fn into_proto(
 ) -> Result<Unpacked, Error> {
     let archive = archive.as_ref();
     let file = open_pinned(archive, options.pinned)?;
+    into_proto_stream(file, archive, proto, at, options)
+}
+
+/// The same from a stream; `name` is what errors call it. A pinned digest cannot be compared.
+pub fn into_proto_stream(
+    input: impl Read + Send,
+    name: impl AsRef<Path>,
+    proto: &mut Proto,
+    at: &ProtoPath,
+    options: &Options,
+) -> Result<Unpacked, Error> {
     let mut sink = Tree { proto: proto.clone(), at: at.clone() };
-    let unpacked = walk(open_stream(file, archive)?, options, &mut sink)?;
+    let unpacked = walk(open_stream(input, name)?, options, &mut sink)?;
     *proto = sink.proto;
     Ok(unpacked)
 }
@@ -71,6 +82,8 @@ impl Tree {
         match self.proto.manifest.get(&path).map(|there| &there.kind) {
             None | Some(Kind::Symlink { .. } | Kind::Hardlink { .. }) => {}
             Some(Kind::File(_)) => self.keep_other_names(&path)?,
+            // A device takes the place of the same kind of device.
+            Some(kind) if *kind != Kind::Directory && kind.word() == entry.kind.word() => {}
             Some(kind) => {
                 let (there, new) = (kind.word(), entry.kind.word());
                 return Err(
@@ -185,6 +198,11 @@ impl Sink for Tree {
         // The name has the metadata of the file, whatever the link's header says.
         let metadata = self.proto.manifest.get(&target).map_or(entry.metadata, |e| e.metadata);
         self.put(at, path, Entry::hardlink(target, metadata))
+    }
+
+    fn special(&mut self, at: &Place, path: &ProtoPath, entry: &Entry) -> Result<(), Error> {
+        let path = self.full(at, path)?;
+        self.put(at, path, entry.clone())
     }
 
     fn finish(&mut self, _unpacked: &Unpacked) -> Result<(), Error> {

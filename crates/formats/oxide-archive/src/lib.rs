@@ -53,7 +53,7 @@ mod walk;
 mod writer;
 
 pub use error::Error;
-pub use into_proto::into_proto;
+pub use into_proto::{into_proto, into_proto_stream};
 pub use member::{Member, MemberKind};
 pub use metadata::{ArchiveType, InfoError, METADATA_NAME, Metadata};
 pub use options::{Expect, Limits, Options, SetOwners};

@@ -13,6 +13,8 @@ pub struct Member {
     pub size: u64,
     /// Mode (low twelve bits), owner, group and time.
     pub metadata: proto::Metadata,
+    /// The names of extended attributes in its headers; `ACL` stands for an access control list.
+    pub extended_attributes: Vec<String>,
     /// Where its header begins in the tar, extension headers included.
     pub offset: u64,
 }

@@ -1,6 +1,6 @@
 //! What a reader of archives accepts.
 
-use proto::{Digest, Metadata, ProtoPath};
+use proto::{Digest, ExtendedAttributes, Metadata, ProtoPath};
 
 use crate::ArchiveType;
 
@@ -24,6 +24,16 @@ pub struct Options {
     /// If given, missing parents are made with this metadata; otherwise they are an error, as
     /// deployed zone brands treat them.
     pub make_parents: Option<Metadata>,
+    /// Whether names and link texts may be in any encoding, instead of UTF-8.
+    pub any_encoding: bool,
+    /// Whether devices and pipes are taken. Only a proto can have them.
+    pub special_files: bool,
+    /// Whether a later file, link or device of the same name and type takes the place of an
+    /// earlier one, as tars that were appended to have it; otherwise that is an error. Another
+    /// type always is.
+    pub last_wins: bool,
+    /// What happens to members with extended attributes or access control lists.
+    pub extended_attributes: ExtendedAttributes,
 }
 
 /// What kind of archive is expected.
@@ -90,6 +100,25 @@ impl Options {
             pinned: None,
             digests: false,
             make_parents: None,
+            any_encoding: false,
+            special_files: false,
+            last_wins: false,
+            extended_attributes: ExtendedAttributes::Drop,
+        }
+    }
+
+    /// For a tar of a whole root file system that any program made, put into a proto: everything a
+    /// proto can hold is taken, missing parents are made with this metadata, extended attributes
+    /// are refused.
+    pub fn whole_root(parents: Metadata) -> Self {
+        Self {
+            limits: Limits { members: 1 << 26, bytes: 1 << 50, path: 1023 },
+            make_parents: Some(parents),
+            any_encoding: true,
+            special_files: true,
+            last_wins: true,
+            extended_attributes: ExtendedAttributes::Refuse,
+            ..Self::plain()
         }
     }
 }

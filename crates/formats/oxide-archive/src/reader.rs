@@ -15,6 +15,10 @@ pub fn open(path: impl AsRef<Path>) -> Result<TarReader<Box<dyn Read + Send>>, E
     open_stream(file, path)
 }
 
+/// What archives elsewhere are compressed with. A tar that begins so would begin with an odd name.
+const OTHER_METHODS: [(&[u8], &str); 3] =
+    [(b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2")];
+
 /// The same for any stream; `path` is what errors call it.
 pub fn open_stream<'a>(
     mut input: impl Read + Send + 'a,
@@ -22,8 +26,13 @@ pub fn open_stream<'a>(
 ) -> Result<TarReader<Box<dyn Read + Send + 'a>>, Error> {
     let path = path.as_ref();
     let mut start = Vec::new();
-    input.by_ref().take(2).read_to_end(&mut start).map_err(Error::io("read", path))?;
-    let compressed = start == [0x1f, 0x8b];
+    input.by_ref().take(6).read_to_end(&mut start).map_err(Error::io("read", path))?;
+    for (magic, method) in OTHER_METHODS {
+        if start.starts_with(magic) {
+            return Err(Error::Method { path: path.to_owned(), method });
+        }
+    }
+    let compressed = start.starts_with(&[0x1f, 0x8b]);
     let whole = io::Cursor::new(start).chain(input);
     let tar: Box<dyn Read + Send + 'a> =
         if compressed { Box::new(gzip::GzipReader::new(whole)) } else { Box::new(whole) };

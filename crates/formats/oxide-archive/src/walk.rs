@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
-use proto::{Digest, Entry, FileContent, Kind, Manifest, ProtoPath};
+use proto::{Digest, Entry, FileContent, Kind, Manifest, Metadata, ProtoPath};
 use sha2::Digest as _;
 
 use crate::member::{Member, MemberKind, printable};
@@ -32,6 +32,11 @@ pub(crate) trait Sink {
         entry: &Entry,
         target: &ProtoPath,
     ) -> Result<(), Error>;
+    /// A device or pipe, which only some destinations take.
+    fn special(&mut self, at: &Place, _path: &ProtoPath, entry: &Entry) -> Result<(), Error> {
+        let word = entry.kind.word();
+        Err(at.refused(format!("it is a {word}; only files, directories and links are unpacked")))
+    }
     /// Everything was taken.
     fn finish(&mut self, unpacked: &Unpacked) -> Result<(), Error>;
 }
@@ -150,7 +155,7 @@ fn checked_name(
     if name.starts_with(b"/") {
         return Err(at.refused("its name is absolute"));
     }
-    if std::str::from_utf8(name).is_err() {
+    if !options.any_encoding && std::str::from_utf8(name).is_err() {
         return Err(at.refused("its name is not UTF-8"));
     }
     let is_directory = *kind == MemberKind::Directory;
@@ -199,8 +204,32 @@ fn take<R: Read>(
     if let Some(there) = manifest.get(&path)
         && !(there.is_directory() && member.kind == MemberKind::Directory)
     {
-        let there = there.kind.word();
-        return Err(at.refused(format!("the archive brought a {there} of that name before")));
+        if !options.last_wins || there.kind.word() != member.kind.word() {
+            let there = there.kind.word();
+            return Err(at.refused(format!("the archive brought a {there} of that name before")));
+        }
+        // The earlier file would live on under its other names, which manifests cannot say.
+        let other = manifest
+            .iter()
+            .find(|(_, entry)| matches!(&entry.kind, Kind::Hardlink { target } if *target == path));
+        if let Some((other, _)) = other {
+            return Err(at.refused(format!(
+                "the archive brought a file of that name before, and {other} as a further name of \
+                 that"
+            )));
+        }
+    }
+    if let Some(name) =
+        member.extended_attributes.iter().find(|name| options.extended_attributes.refuse(name))
+    {
+        let what = match name.as_str() {
+            "ACL" => "an access control list".to_owned(),
+            name => format!("the extended attribute `{name}`"),
+        };
+        return Err(at.refused(format!(
+            "it has {what}, which would be lost; pack without it, or ask for extended attributes \
+             to be dropped"
+        )));
     }
     check_parents(&path, manifest, options, sink, at)?;
     let kind = match &member.kind {
@@ -247,15 +276,32 @@ fn take<R: Read>(
             sink.hardlink(at, &path, &entry, &file)?;
             entry.kind
         }
-        special => {
-            return Err(at.refused(format!(
-                "it is a {}; only files, directories and links are unpacked",
-                special.word()
-            )));
+        MemberKind::CharacterDevice(device) => {
+            special(Kind::CharacterDevice(*device), &path, metadata, options, sink, at)?
         }
+        MemberKind::BlockDevice(device) => {
+            special(Kind::BlockDevice(*device), &path, metadata, options, sink, at)?
+        }
+        MemberKind::Fifo => special(Kind::Fifo, &path, metadata, options, sink, at)?,
     };
     manifest.replace(path, Entry::new(kind, metadata));
     Ok(())
+}
+
+fn special(
+    kind: Kind,
+    path: &ProtoPath,
+    metadata: Metadata,
+    options: &Options,
+    sink: &mut impl Sink,
+    at: &Place,
+) -> Result<Kind, Error> {
+    let entry = Entry::new(kind, metadata);
+    match options.special_files {
+        true => sink.special(at, path, &entry)?,
+        false => Nowhere.special(at, path, &entry)?,
+    }
+    Ok(entry.kind)
 }
 
 /// A parent that the archive itself brought must be a directory. One that it did not bring must be

@@ -170,7 +170,14 @@ impl<W: Write> Writer<W> {
         size: u64,
         metadata: proto::Metadata,
     ) -> Result<(), Error> {
-        let member = Member { name, kind, size, metadata, offset: self.position };
+        let member = Member {
+            name,
+            kind,
+            size,
+            metadata,
+            extended_attributes: Vec::new(),
+            offset: self.position,
+        };
         let body = member.name.strip_suffix(b"/").unwrap_or(&member.name);
         let empty_link = matches!(&member.kind, MemberKind::Symlink { target }
             | MemberKind::Hardlink { target } if target.is_empty() || target.contains(&0));

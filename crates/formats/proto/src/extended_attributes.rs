@@ -16,25 +16,35 @@ pub enum ExtendedAttributes {
 
 /// Attributes that systems put on every file, and that mean nothing elsewhere: security labels,
 /// measurements, what overlays keep for themselves, and the view of a server's own lists.
-const OF_THE_SYSTEM: [&str; 5] =
-    ["security.selinux", "security.SMACK64", "security.ima", "security.evm", "system.nfs4_acl"];
+const OF_THE_SYSTEM: [&str; 6] = [
+    "security.selinux",
+    "security.SMACK64",
+    "security.ima",
+    "security.evm",
+    "system.nfs4_acl",
+    "com.apple.provenance",
+];
 const OVERLAYS: [&str; 2] = ["trusted.overlay.", "user.overlay."];
 
-/// Whether an attribute says something about the file, not about the system it is on.
-pub(crate) fn matters(name: &str) -> bool {
-    !OF_THE_SYSTEM.contains(&name)
-        && !OVERLAYS.iter().any(|start| name.starts_with(start))
-        && name != "com.apple.provenance"
+impl ExtendedAttributes {
+    /// Whether an attribute of this name is an error: not those that say something about the
+    /// system that the file is on.
+    pub fn refuse(self, name: &str) -> bool {
+        self == Self::Refuse
+            && !OF_THE_SYSTEM.contains(&name)
+            && !OVERLAYS.iter().any(|start| name.starts_with(start))
+    }
 }
 
-/// Refuses a file or directory with attributes that would be lost.
-pub(crate) fn check(path: &Path) -> Result<(), Error> {
-    for attribute in names(path)? {
-        if matters(&attribute) {
-            return Err(Error::ExtendedAttribute { path: path.to_owned(), attribute });
-        }
+/// Refuses a file or directory with attributes that would be lost, unless they may be.
+pub(crate) fn check(path: &Path, attributes: ExtendedAttributes) -> Result<(), Error> {
+    if attributes == ExtendedAttributes::Drop {
+        return Ok(());
     }
-    Ok(())
+    match names(path)?.into_iter().find(|name| attributes.refuse(name)) {
+        Some(attribute) => Err(Error::ExtendedAttribute { path: path.to_owned(), attribute }),
+        None => Ok(()),
+    }
 }
 
 /// The names of a file's attributes, not following symbolic links.

@@ -53,9 +53,7 @@ struct Importer {
 impl Importer {
     fn add(&mut self, on_disk: &Path, path: ProtoPath) -> Result<(), Error> {
         let found = fs::symlink_metadata(on_disk).map_err(Error::io("examine", on_disk))?;
-        if self.attributes == ExtendedAttributes::Refuse {
-            extended_attributes::check(on_disk)?;
-        }
+        extended_attributes::check(on_disk, self.attributes)?;
         let (uid, gid) = match self.owners {
             Owners::Root => (0, 0),
             Owners::FromDisk => (found.uid(), found.gid()),

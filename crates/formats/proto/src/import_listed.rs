@@ -54,8 +54,8 @@ pub fn import_listed(
         }
         let (path, entry) = listed.into_entry(size).map_err(&at)?;
         compare(&path, &entry, found.as_ref(), root).map_err(|error| error.at(&at))?;
-        if attributes == ExtendedAttributes::Refuse && found.is_some() {
-            extended_attributes::check(&on_disk)?;
+        if found.is_some() {
+            extended_attributes::check(&on_disk, attributes)?;
         }
         imported.insert(path.clone(), entry).map_err(|error| at(error.to_string()))?;
         places.insert(path, line);
