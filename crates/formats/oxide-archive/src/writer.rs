@@ -56,6 +56,23 @@ impl<W: Write> Writer<W> {
         Self { output, path: path.to_owned(), position: 0 }
     }
 
+    /// Continues a tar whose first `position` bytes, whole members, are written elsewhere.
+    pub fn resume(output: W, path: &Path, position: u64) -> Self {
+        Self { output, path: path.to_owned(), position }
+    }
+
+    /// Writes what stands before the data of a file and gives the output back. The data, and zeros
+    /// up to a multiple of 512 bytes, are left to the caller, who goes on with [`Writer::resume`].
+    pub fn begin_file(
+        mut self,
+        name: impl AsRef<[u8]>,
+        metadata: proto::Metadata,
+        size: u64,
+    ) -> Result<W, Error> {
+        self.header(name.as_ref().to_vec(), MemberKind::File, size, metadata)?;
+        Ok(self.output)
+    }
+
     /// Writes a directory.
     pub fn directory(
         &mut self,
