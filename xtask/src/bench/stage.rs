@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use boot_image::os_archive::{self, Parts};
+use boot_image::os_archive::{self, Notes, Parts};
 use boot_image::phase2;
 use ips::{Fmri, InstallOptions, Origin as _, Publication, Publisher, Repository, Timestamp};
 use proto::{Proto, Store};
@@ -127,9 +127,10 @@ pub(crate) fn run(name: &str, directory: &Path, printer: &Printer) -> Result<(),
         "pool" => pool(&at, Compression::Off)?,
         "pool-gzip-9" => pool(&at, Compression::Gzip(9))?,
         "os.tar.gz" => {
-            let parts = parts(&at);
-            let written = os_archive::write(&parts, TIME, &at.scratch.join("os.tar.gz"))?;
-            (written.members.iter().map(|member| member.size).sum(), written.file.size)
+            let image = at.image().join("zfs.img");
+            let output = at.scratch.join("os.tar.gz");
+            let written = os_archive::write(&image, Notes::default(), &parts(&at), TIME, &output)?;
+            (written.members.iter().map(|member| member.size).sum(), written.size)
         }
         "repo.zip" => repository(&at)?,
         other => return Err(Failure::usage(format!("there is no stage {other}"))),
@@ -290,7 +291,6 @@ fn pool(at: &Places, compression: Compression) -> Result<(u64, u64), Failure> {
 fn parts(at: &Places) -> Parts {
     let file = |name: &str| at.image().join(name);
     Parts {
-        phase2: file("zfs.img"),
         unix: file("unix.z"),
         boot_archive: file("cpio.z"),
         roms: ["gimlet", "cosmo"].map(|b| (b.to_owned(), file(&format!("{b}.rom")))).into(),

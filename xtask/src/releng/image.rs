@@ -5,14 +5,17 @@
 //!                       └──▶ unix        boot-archive ──────┘
 //! ```
 //!
+//! The pool is written behind room for the phase-2 header, so that this file becomes `zfs.img`; it is
+//! read once, by phase-2, which puts it into `os.tar.gz` at the same time.
+//!
 //! Jobs hand a proto on as its manifest, a file; the contents of all protos of a run are in one
 //! store.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use boot_image::os_archive::Parts;
+use boot_image::os_archive::{Draft, Notes, Parts};
 use boot_image::{FileList, phase2};
 use image_templates::{
     Context, Features, ImagePackages, Modes, Plan, PoolDescription, Search, genproto,
@@ -61,6 +64,9 @@ impl Which {
         }
     }
 }
+
+/// The OS archive between the job that begins it and the one that ends it.
+type SharedDraft = Arc<Mutex<Option<Draft>>>;
 
 /// Everything about one image.
 #[derive(Debug, Clone)]
@@ -112,8 +118,9 @@ impl Places {
         self.work.join("final.mtree")
     }
 
-    fn pool(&self) -> PathBuf {
-        self.work.join("pool.img")
+    /// The pool image behind room for the phase-2 header: what becomes `zfs.img`.
+    fn draft(&self) -> PathBuf {
+        self.work.join("zfs.img")
     }
 
     /// Reads a proto that another job left.
@@ -171,16 +178,17 @@ impl Image {
         }
         let image = Arc::new(self);
         let pool = Arc::new(OnceLock::new());
+        let archive = SharedDraft::default();
         Ok(vec![
             image.os_job(places, plans.os, origins, os_reads),
             image.trim_job(places, plans.trim, trim_reads.clone()),
             image.final_job(places, plans.last, overlays, &pool, trim_reads),
             image.pool_job(places, &pool),
-            image.phase2_job(places),
+            image.phase2_job(places, &archive),
             image.unix_job(places),
             image.boot_archive_job(places, list),
             image.rom_job(places),
-            image.os_archive_job(places),
+            image.os_archive_job(places, &archive),
         ])
     }
 
@@ -291,7 +299,12 @@ impl Image {
             let options = pool::options(description, image.size.as_ref(), image.build_time)
                 .map_err(|failure| failure.error)?;
             let proto = at.load(&at.last())?;
-            let report = zpool_image::write(&proto, &options, &at.pool())?;
+            let draft = at.draft();
+            let file = fs::File::create(&draft)
+                .map_err(|error| format!("cannot create {}: {error}", draft.display()))?;
+            let start = phase2::HEADER_SIZE as u64;
+            let trees = [(&*options.tree, &proto)];
+            let report = zpool_image::write_at(&trees, &options, &file, start, &draft)?;
             job.log(format_args!("{report:#?}"));
             if report.size > image.target_size {
                 return Err(format!(
@@ -305,25 +318,30 @@ impl Image {
             Ok(())
         })
         .reads([places.last()])
-        .makes([places.pool()])
+        .makes([places.draft()])
     }
 
-    fn phase2_job(self: &Arc<Self>, places: &Places) -> Job {
-        let at = places.clone();
+    /// Reads the image once, for its digest and for `os.tar.gz`, which another job ends when the boot
+    /// archive with that digest is there.
+    fn phase2_job(self: &Arc<Self>, places: &Places, archive: &SharedDraft) -> Job {
+        let (at, archive) = (places.clone(), Arc::clone(archive));
         let made = [places.set.join("zfs.img"), places.set.join("boot_image_csum")];
         self.job("phase-2", move |image, job| {
+            let notes = image.notes(&at)?;
+            let mut draft = Draft::new(&at.set.join("os.tar.gz"), notes, image.build_time)?;
             let options = phase2::Options {
                 target_size: image.target_size,
                 compress: image.which == Which::Trampoline,
                 ..phase2::Options::new(&image.name)
             };
-            let written = phase2::write(&at.pool(), &at.set.join("zfs.img"), &options)?;
+            let output = at.set.join("zfs.img");
+            let written = phase2::seal(&at.draft(), &output, &options, Some(&mut draft))?;
             job.log(format_args!("{:#?}", written.header));
             phase2::write_checksum(&written.header, &at.set.join("boot_image_csum"))?;
-            fs::remove_file(at.pool())?;
+            *archive.lock().map_err(|_| "the archive's other job panicked")? = Some(draft);
             Ok(())
         })
-        .reads([places.pool()])
+        .reads([places.draft(), places.os()])
         .makes(made)
     }
 
@@ -423,48 +441,41 @@ impl Image {
         BOARDS.into_iter().filter(|board| !boards.iter().any(|given| given == board)).collect()
     }
 
-    fn os_archive_job(self: &Arc<Self>, places: &Places) -> Job {
-        let at = places.clone();
+    /// What is written down in `os.tar.gz`.
+    fn notes(&self, at: &Places) -> Result<Notes, JobError> {
+        let installed = ips::Image::read(&at.load(&at.os())?)?;
+        let publishers = installed.config.publishers.iter();
+        let packages = installed.packages.iter();
+        Ok(Notes {
+            image_args: Some(self.arguments_text()),
+            git_status: vec![("releng".to_owned(), format!("{}\n", self.commit))],
+            publishers: Some(publishers.map(|p| format!("{}\n", p.name)).collect()),
+            packages: Some(packages.map(|p| format!("{}\n", p.fmri.short())).collect()),
+        })
+    }
+
+    fn os_archive_job(self: &Arc<Self>, places: &Places, archive: &SharedDraft) -> Job {
+        let (at, archive) = (places.clone(), Arc::clone(archive));
         let parts = ["zfs.img", "unix.z", "cpio.z"].map(|name| places.set.join(name));
         let roms: Vec<PathBuf> =
             self.rom_boards().iter().map(|board| Self::rom_path(places, board)).collect();
         self.job("os-archive", move |image, job| {
-            let os = at.load(&at.os())?;
-            let installed = ips::Image::read(&os)?;
-            let publishers: Vec<String> = installed
-                .config
-                .publishers
-                .iter()
-                .map(|publisher| format!("{}\n", publisher.name))
-                .collect();
-            let packages: Vec<String> = installed
-                .packages
-                .iter()
-                .map(|package| format!("{}\n", package.fmri.short()))
-                .collect();
-            let [phase2, unix, boot_archive] =
-                ["zfs.img", "unix.z", "cpio.z"].map(|name| at.set.join(name));
             let roms: Vec<(String, PathBuf)> = image
                 .rom_boards()
                 .into_iter()
                 .map(|board| (board.clone(), Self::rom_path(&at, &board)))
                 .collect();
             let parts = Parts {
-                image_args: Some(image.arguments_text()),
-                git_status: vec![("releng".to_owned(), format!("{}\n", image.commit))],
-                publishers: Some(publishers.concat()),
-                packages: Some(packages.concat()),
-                phase2,
-                unix,
-                boot_archive,
+                unix: at.set.join("unix.z"),
+                boot_archive: at.set.join("cpio.z"),
                 default_rom: roms
                     .iter()
                     .find(|(board, _)| board == BOARDS[0])
                     .map(|(_, path)| path.clone()),
                 roms,
             };
-            let written =
-                boot_image::os_archive::write(&parts, image.build_time, &at.set.join("os.tar.gz"))?;
+            let draft = archive.lock().map_err(|_| "the archive's other job panicked")?.take();
+            let written = draft.ok_or("the archive was not begun")?.finish(&parts)?;
             for name in written.absent {
                 job.log(format_args!("absent: {name}"));
             }
@@ -472,7 +483,6 @@ impl Image {
         })
         .reads(parts)
         .reads(roms)
-        .reads([places.os()])
         .makes([places.set.join("os.tar.gz")])
     }
 

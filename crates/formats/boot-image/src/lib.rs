@@ -6,6 +6,9 @@
 //! [`compress`] makes the `.z` forms that go into a ROM, and [`os_archive`] packs everything into
 //! `os.tar.gz`.
 //!
+//! An image can have hundreds of megabytes. [`phase2::seal`] reads it once for all that needs its
+//! bytes: the digest, the zlib form, and the OS archive, although that begins with the digest.
+//!
 //! ROMs themselves cannot be made here: the firmware parts are not public. Given ROM files are
 //! packed as they are, and what is absent is said.
 //!
@@ -18,7 +21,10 @@ pub mod cpio;
 mod error;
 mod file_list;
 pub mod os_archive;
+mod pass;
+mod pending;
 pub mod phase2;
+mod sparse;
 
 pub use compress::{compress, compress_file};
 pub use error::Error;

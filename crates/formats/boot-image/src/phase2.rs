@@ -15,17 +15,21 @@
 //! | 200 | 128 | name of the image |
 //! | 328 | 3768 | zero |
 
-use std::fs::{File, Permissions};
-use std::io::{self, BufWriter, Read, Seek, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+mod make;
 
-use gzip::{Level, ZlibReader, ZlibWriter};
-use oxide_archive::{OutputFile, Written};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use gzip::ZlibReader;
+use oxide_archive::Written;
 use proto::Digest;
-use sha2::Digest as _;
 
+pub use self::make::{Options, Phase2, seal, write, write_checksum};
 use crate::Error;
+use crate::pass::pass;
+use crate::pending::Pending;
+use crate::sparse::Sparse;
 
 /// The first four bytes, as a little-endian integer.
 pub const MAGIC: u32 = 0x1deb_0075;
@@ -58,36 +62,6 @@ pub struct Header {
     pub dataset: String,
     /// The name of the image, free text.
     pub name: String,
-}
-
-/// How a pool image becomes a phase-2 image.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The name of the image, at most 127 bytes.
-    pub name: String,
-    /// Bytes of the ramdisk to create.
-    pub target_size: u64,
-    /// Whether to store the image as a zlib stream. Host images are stored raw; recovery images,
-    /// whose pools are not compressed, are stored compressed.
-    pub compress: bool,
-}
-
-/// A phase-2 image that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Phase2 {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its length in bytes, the header included.
-    pub size: u64,
-    /// Its header.
-    pub header: Header,
-}
-
-impl Options {
-    /// Raw, for a ramdisk of the usual size.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), target_size: DEFAULT_TARGET_SIZE, compress: false }
-    }
 }
 
 impl Header {
@@ -210,70 +184,6 @@ impl Header {
     }
 }
 
-/// Puts a header before a pool image. The image is read once.
-pub fn write(pool: &Path, output: &Path, options: &Options) -> Result<Phase2, Error> {
-    let bad = |problem| Error::Image { path: pool.to_owned(), problem };
-    let mut source = File::open(pool).map_err(Error::io("open", pool))?;
-    let image_size = source.metadata().map_err(Error::io("examine", pool))?.len();
-    let mut header = Header {
-        compressed: options.compress,
-        data_size: image_size,
-        image_size,
-        target_size: options.target_size,
-        sha256: Digest([0; 32]),
-        dataset: DATASET.to_owned(),
-        name: options.name.clone(),
-    };
-    // Everything that can be known before the long work is checked before it.
-    header.check().map_err(bad)?;
-
-    let directory = match output.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let failed = || Error::io("write", output);
-    let mut file = tempfile::Builder::new()
-        .prefix(".partial-")
-        .tempfile_in(directory)
-        .map_err(Error::io("create", output))?;
-    file.write_all(&[0; HEADER_SIZE]).map_err(failed())?;
-    let mut data = BufWriter::with_capacity(256 << 10, file.as_file_mut());
-    let (read, sha256) = if options.compress {
-        let mut stream = ZlibWriter::new(&mut data, Level::Best);
-        let result = copy(&mut source, &mut stream, pool, output)?;
-        stream.finish().map_err(failed())?;
-        result
-    } else {
-        copy(&mut source, &mut data, pool, output)?
-    };
-    data.flush().map_err(failed())?;
-    drop(data);
-    if read != image_size {
-        return Err(bad(format!("it had {image_size} bytes at first and {read} when it was read")));
-    }
-    let size = file.stream_position().map_err(failed())?;
-    header.data_size = size - HEADER_SIZE as u64;
-    header.sha256 = sha256;
-    let block = header.encode().map_err(bad)?;
-    let persist = || -> io::Result<()> {
-        file.rewind()?;
-        file.write_all(&block)?;
-        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(output).map_err(|error| error.error)?;
-        Ok(())
-    };
-    persist().map_err(failed())?;
-    Ok(Phase2 { path: output.to_owned(), size, header })
-}
-
-/// Writes the 32 bytes that go into the boot archive as `boot_image_csum`.
-pub fn write_checksum(header: &Header, output: &Path) -> Result<Written, Error> {
-    let mut file = OutputFile::create(output)?;
-    file.write_all(&header.sha256.0).map_err(Error::io("write", output))?;
-    Ok(file.commit()?)
-}
-
 /// Reads the header of a phase-2 image and checks it against the length of the file.
 pub fn read_header(path: &Path) -> Result<Header, Error> {
     open(path).map(|(header, _)| header)
@@ -286,15 +196,19 @@ pub fn verify(path: &Path) -> Result<Header, Error> {
     Ok(header)
 }
 
-/// Writes the pool image inside a phase-2 image to a file, after checking it.
+/// Writes the pool image inside a phase-2 image to a file, after checking it. What is zero stays a
+/// hole.
 pub fn extract(path: &Path, output: &Path) -> Result<Written, Error> {
     let (header, file) = open(path)?;
-    let mut pool = OutputFile::create(output)?;
+    let pending = Pending::create(output)?;
+    let mut pool = Sparse::new(pending.file(), 0);
     let found = copy_image(&header, file, path, &mut pool, output)?;
     if found != header.sha256 {
         return Err(Error::Digest { path: path.to_owned(), stated: header.sha256, found });
     }
-    Ok(pool.commit()?)
+    let size = pool.finish().map_err(Error::io("write", output))?;
+    pending.commit()?;
+    Ok(Written { path: output.to_owned(), size, sha256: found })
 }
 
 fn open(path: &Path) -> Result<(Header, File), Error> {
@@ -321,11 +235,11 @@ fn copy_image(
 ) -> Result<Digest, Error> {
     if !header.compressed {
         let mut data = data.take(header.data_size);
-        return copy(&mut data, output, path, output_path).map(|(_, digest)| digest);
+        return pass(&mut data, path, output, output_path).map(|(_, digest)| digest);
     }
     // One byte more than there should be shows a stream that is too long without reading it all.
     let mut image = ZlibReader::new(data).take(header.image_size + 1);
-    let (size, digest) = copy(&mut image, output, path, output_path)?;
+    let (size, digest) = pass(&mut image, path, output, output_path)?;
     if size != header.image_size {
         let problem = format!(
             "its data decompress to {} bytes instead of {}",
@@ -338,28 +252,6 @@ fn copy_image(
     let mut stream = image.into_inner();
     stream.read(&mut [0]).map_err(Error::io("read", path))?;
     Ok(digest)
-}
-
-fn copy(
-    source: &mut impl Read,
-    output: &mut impl Write,
-    source_path: &Path,
-    output_path: &Path,
-) -> Result<(u64, Digest), Error> {
-    let mut hasher = sha2::Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    let mut size = 0;
-    loop {
-        let count = match source.read(&mut buffer) {
-            Ok(0) => return Ok((size, Digest(hasher.finalize().into()))),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Error::io("read", source_path)(error)),
-        };
-        hasher.update(&buffer[..count]);
-        output.write_all(&buffer[..count]).map_err(Error::io("write", output_path))?;
-        size += count as u64;
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -214,18 +215,20 @@ fn python_reads_the_zlib_form() {
     assert_eq!(run(python.args(["-c", script]).arg(&output).arg(&pool)), "2500000\n");
 }
 
-fn parts(directory: &Path) -> os_archive::Parts {
-    let (pool, image) = (pool(directory, 2 << 20), directory.join("zfs.img"));
-    phase2::write(&pool, &image, &Options::new("the image")).unwrap();
-    for name in ["unix.z", "cpio.z", "some.rom"] {
-        fs::write(directory.join(name), name).unwrap();
-    }
-    os_archive::Parts {
+fn notes() -> os_archive::Notes {
+    os_archive::Notes {
         image_args: Some("--sample\n".into()),
         git_status: vec![("one".into(), "clean\n".into()), ("a".into(), String::new())],
         publishers: Some("p\n".into()),
         packages: None,
-        phase2: image,
+    }
+}
+
+fn parts(directory: &Path) -> os_archive::Parts {
+    for name in ["unix.z", "cpio.z", "some.rom"] {
+        fs::write(directory.join(name), name).unwrap();
+    }
+    os_archive::Parts {
         unix: directory.join("unix.z"),
         boot_archive: directory.join("cpio.z"),
         roms: vec![("gimlet".into(), directory.join("some.rom"))],
@@ -233,18 +236,28 @@ fn parts(directory: &Path) -> os_archive::Parts {
     }
 }
 
+fn image(directory: &Path) -> PathBuf {
+    let (pool, image) = (pool(directory, 2 << 20), directory.join("zfs.img"));
+    phase2::write(&pool, &image, &Options::new("the image")).unwrap();
+    image
+}
+
 #[test]
 fn tar_and_gzip_accept_the_os_archive() {
     let Some(mut gzip) = verifiers::require("gzip") else { return };
     let Some(mut tar) = verifiers::require("tar") else { return };
+    let Some(mut tar_again) = verifiers::require("tar") else { return };
     let Some(mut bsdtar) = verifiers::require("bsdtar") else { return };
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    let parts = parts(directory);
+    let (image, parts) = (image(directory), parts(directory));
     let output = directory.join("os.tar.gz");
-    let archive = os_archive::write(&parts, 1_000_000_000, &output).unwrap();
+    let archive = os_archive::write(&image, notes(), &parts, 1_000_000_000, &output).unwrap();
     assert_eq!(archive.absent, Vec::<String>::new());
-    assert_eq!(archive.file.sha256, proto::Digest::of(&fs::read(&output).unwrap()));
+    assert_eq!(
+        (archive.path, archive.size),
+        (output.clone(), fs::metadata(&output).unwrap().len())
+    );
 
     run(gzip.arg("-t").arg(&output));
     let listing = run(tar.args(["--numeric-owner", "-tvzf"]).arg(&output));
@@ -272,9 +285,87 @@ fn tar_and_gzip_accept_the_os_archive() {
     assert_eq!(metadata.info["name"], "the image");
     let pool = fs::read(directory.join("pool")).unwrap();
     assert_eq!(metadata.info["checksum"], proto::Digest::of(&pool).to_string());
-    let image = fs::read(&parts.phase2).unwrap();
     let member = archive.members.iter().find(|m| m.name == "zfs.img").unwrap();
-    assert_eq!((member.size, member.sha256), (image.len() as u64, proto::Digest::of(&image)));
+    assert_eq!(member.size, fs::metadata(&image).unwrap().len());
+    let shown = tar_again.args(["-xzOf"]).arg(&output).arg("image/zfs.img").output().unwrap();
+    assert!(shown.status.success() && shown.stdout == fs::read(&image).unwrap());
+}
+
+/// A pool image stand-in behind room for a header.
+fn draft(directory: &Path, length: usize) -> PathBuf {
+    let (pool, draft) = (pool(directory, length), directory.join("draft"));
+    fs::write(&draft, [vec![0; 4096], fs::read(pool).unwrap()].concat()).unwrap();
+    draft
+}
+
+#[test]
+fn one_reading_gives_the_same_as_one_after_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let parts = parts(directory);
+    let place = |name: &str| directory.join(name);
+    for compress in [false, true] {
+        let options = Options { compress, ..Options::new("the image") };
+        let draft = draft(directory, 3 << 20);
+        let two = phase2::write(&place("pool"), &place("two.img"), &options).unwrap();
+        os_archive::write(&two.path, notes(), &parts, 5, &place("two.tar.gz")).unwrap();
+
+        let mut archive = os_archive::Draft::new(&place("one.tar.gz"), notes(), 5).unwrap();
+        let one = phase2::seal(&draft, &place("one.img"), &options, Some(&mut archive)).unwrap();
+        assert_eq!(one.header, two.header);
+        assert!(!place("one.tar.gz").exists());
+        archive.finish(&parts).unwrap();
+        for end in ["img", "tar.gz"] {
+            let bytes = |name: &str| fs::read(place(&format!("{name}.{end}"))).unwrap();
+            assert!(bytes("one") == bytes("two"), "{compress} {end}");
+        }
+        assert!(!draft.exists());
+        fs::remove_file(place("one.tar.gz")).unwrap();
+    }
+}
+
+#[test]
+fn a_failure_at_any_moment_leaves_no_image_and_no_archive() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let place = |name: &str| directory.join(name);
+    let parts = parts(directory);
+    let draft = draft(directory, 1 << 20);
+    let before = names(directory);
+    let archive = || os_archive::Draft::new(&place("os.tar.gz"), notes(), 0).unwrap();
+    for compress in [false, true] {
+        // The image does not fit its ramdisk; there is no place for the result; the archive is
+        // dropped, or gets bad parts.
+        let small = Options { compress, target_size: 5, ..Options::new("x") };
+        let result = phase2::seal(&draft, &place("zfs.img"), &small, Some(&mut archive()));
+        assert!(matches!(result, Err(Error::Image { .. })));
+        let good = Options { compress, ..Options::new("x") };
+        let result = phase2::seal(&draft, &place("a/zfs.img"), &good, Some(&mut archive()));
+        assert!(matches!(result, Err(Error::Io { .. })));
+        assert_eq!(names(directory), before);
+    }
+    assert!(matches!(archive().finish(&parts), Err(Error::Image { .. })));
+    let mut packed = archive();
+    phase2::seal(&draft, &place("zfs.img"), &Options::new("x"), Some(&mut packed)).unwrap();
+    let broken = os_archive::Parts { unix: place("gone"), ..parts };
+    assert!(matches!(packed.finish(&broken), Err(Error::Io { .. })));
+    fs::rename(place("zfs.img"), &draft).unwrap();
+    assert_eq!(names(directory), before);
+}
+
+#[test]
+fn holes_stay_holes() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let pool = directory.join("pool");
+    fs::write(&pool, [7; 10_000]).unwrap();
+    fs::File::options().write(true).open(&pool).unwrap().set_len(64 << 20).unwrap();
+    let image = phase2::write(&pool, &directory.join("zfs.img"), &Options::new("x")).unwrap();
+    let back = phase2::extract(&image.path, &directory.join("back")).unwrap();
+    assert_eq!((back.size, back.sha256), (64 << 20, image.header.sha256));
+    for path in [image.path, back.path] {
+        assert!(fs::metadata(path).unwrap().blocks() < (1 << 20) / 512);
+    }
 }
 
 #[test]
@@ -282,20 +373,22 @@ fn an_os_archive_says_what_is_absent_and_refuses_bad_parts() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let output = directory.join("os.tar.gz");
-    let good = parts(directory);
+    let (image, good) = (image(directory), parts(directory));
     let before = names(directory);
+    let write = |image: &Path, parts: &os_archive::Parts| {
+        os_archive::write(image, notes(), parts, 0, &output)
+    };
     let broken = os_archive::Parts { unix: directory.join("gone"), ..good.clone() };
-    assert!(matches!(os_archive::write(&broken, 0, &output), Err(Error::Io { .. })));
-    let broken = os_archive::Parts { phase2: good.unix.clone(), ..good.clone() };
-    assert!(matches!(os_archive::write(&broken, 0, &output), Err(Error::Header { .. })));
+    assert!(matches!(write(&image, &broken), Err(Error::Io { .. })));
+    assert!(matches!(write(&good.unix, &good), Err(Error::Header { .. })));
     for name in ["", "../x", "a/b", ".x"] {
         let roms = vec![(name.to_owned(), directory.join("some.rom"))];
         let broken = os_archive::Parts { roms, ..good.clone() };
-        assert!(matches!(os_archive::write(&broken, 0, &output), Err(Error::Name { .. })));
+        assert!(matches!(write(&image, &broken), Err(Error::Name { .. })));
     }
     assert_eq!(names(directory), before);
     let without = os_archive::Parts { roms: Vec::new(), default_rom: None, ..good };
-    let archive = os_archive::write(&without, 0, &output).unwrap();
+    let archive = write(&image, &without).unwrap();
     assert_eq!(archive.absent, ["a ROM for any board", "rom"]);
 }
 

@@ -56,12 +56,12 @@ fn samples(directory: &Path) -> BTreeMap<Kind, PathBuf> {
     fs::write(&kernel, [b"\x7fELF".to_vec(), noise(700)].concat()).unwrap();
     compress_file(&kernel, &zlib).unwrap();
     let parts = os_archive::Parts {
-        phase2: image.path.clone(),
         unix: zlib.clone(),
         boot_archive: compressed.clone(),
         ..os_archive::Parts::default()
     };
-    os_archive::write(&parts, 0, &place(Kind::OsArchive)).unwrap();
+    let output = place(Kind::OsArchive);
+    os_archive::write(&image.path, os_archive::Notes::default(), &parts, 0, &output).unwrap();
     files.insert(Kind::OsArchive, place(Kind::OsArchive));
     files.insert(Kind::Phase2, image.path);
     files.insert(Kind::BootArchive, cpio);
@@ -396,13 +396,13 @@ fn damage_names_the_member() {
     let boot_archive = directory.path().join("other.z");
     compress_file(&cpio, &boot_archive).unwrap();
     let parts = os_archive::Parts {
-        phase2: files[&Kind::Phase2].clone(),
         unix: files[&Kind::Zlib].clone(),
         boot_archive,
         ..os_archive::Parts::default()
     };
     let os = directory.path().join("os");
-    os_archive::write(&parts, 0, &os).unwrap();
+    let image = &files[&Kind::Phase2];
+    os_archive::write(image, os_archive::Notes::default(), &parts, 0, &os).unwrap();
     let damage = inspect(&os).unwrap().damage;
     assert_eq!(damage[0].member.as_deref(), Some("image/cpio.z"));
     assert!(damage[0].problem.contains("this would not boot"));
