@@ -11,9 +11,9 @@ pub(crate) type Checksum = [u64; 4];
 pub(crate) const FLETCHER_4: u64 = 7;
 
 /// The magic number that begins a trailer.
-const TRAILER_MAGIC: u64 = 0x0210_da7a_b10c_7a11;
+pub(crate) const TRAILER_MAGIC: u64 = 0x0210_da7a_b10c_7a11;
 /// Bytes in a trailer: magic and checksum.
-const TRAILER_SIZE: usize = 40;
+pub(crate) const TRAILER_SIZE: usize = 40;
 
 /// Words summed side by side: as many as fill the vector registers every machine has.
 const LANES: usize = 4;

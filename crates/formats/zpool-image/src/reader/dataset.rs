@@ -6,9 +6,10 @@ use std::io::{self, Read};
 use proto::{Device, Entry, FileContent, Kind, Manifest, Metadata, Mtime, ProtoPath};
 
 use super::attributes::{Attributes, Layouts};
-use super::block::{Pointer, Storage};
+use super::block::Storage;
 use super::fields::{bits, u64_at};
 use super::object::{Dnode, Object, ObjectSet};
+use super::pointer::Pointer;
 use super::zap::{self, entries};
 use crate::Error;
 use crate::dnode::{DIRECTORY, SYSTEM_ATTRIBUTES};

@@ -1,129 +1,132 @@
 //! The stored forms of blocks, back to what they were.
 
-use std::io::Read as _;
+use std::cell::RefCell;
 
-/// The decompressed block, of exactly `size` bytes; `Err` names a compression that is not known.
-pub(super) fn decompress(code: u64, stored: &[u8], size: usize) -> Result<Option<Vec<u8>>, String> {
-    let out = match code {
-        2 => Some(stored.to_vec()),
-        3 => lzjb(stored, size),
-        5..=13 => inflate(stored, size),
-        14 => zero_runs(stored, size),
-        15 => lz4(stored, size),
+use libdeflater::Decompressor;
+
+thread_local! {
+    static DECOMPRESSOR: RefCell<Decompressor> = RefCell::new(Decompressor::new());
+}
+
+/// Fills `out` with the decompressed block; `false` when that is not exactly as long. `Err` names
+/// a compression that is not known.
+pub(super) fn decompress(code: u64, stored: &[u8], out: &mut [u8]) -> Result<bool, String> {
+    Ok(match code {
+        2 if stored.len() == out.len() => {
+            out.copy_from_slice(stored);
+            true
+        }
+        2 => false,
+        3 => lzjb(stored, out).is_some(),
+        5..=13 => inflate(stored, out),
+        14 => zero_runs(stored, out).is_some(),
+        15 => lz4(stored, out).is_some(),
         _ => return Err(format!("compression {code}")),
-    };
-    Ok(out.filter(|out| out.len() == size))
+    })
 }
 
 /// A zlib stream; what follows it pads the sector.
-fn inflate(stored: &[u8], size: usize) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(size);
-    let mut decoder = flate2::read::ZlibDecoder::new(stored).take(size as u64 + 1);
-    decoder.read_to_end(&mut out).ok()?;
-    Some(out)
+fn inflate(stored: &[u8], out: &mut [u8]) -> bool {
+    let size = out.len();
+    DECOMPRESSOR.with_borrow_mut(|decompressor| {
+        decompressor.zlib_decompress(stored, out).is_ok_and(|written| written == size)
+    })
 }
 
 /// LZJB: a byte of flags before each eight items, an item a byte or a copy of 3 to 66 bytes from
 /// at most 1023 bytes back.
-fn lzjb(stored: &[u8], size: usize) -> Option<Vec<u8>> {
-    let mut out: Vec<u8> = Vec::with_capacity(size);
+fn lzjb(stored: &[u8], out: &mut [u8]) -> Option<()> {
     let mut input = stored.iter().copied();
-    while out.len() < size {
+    let mut at = 0;
+    while at < out.len() {
         let flags = input.next()?;
         for bit in 0..8 {
-            if out.len() >= size {
+            if at >= out.len() {
                 break;
             }
             let first = input.next()?;
             if flags >> bit & 1 == 0 {
-                out.push(first);
+                out[at] = first;
+                at += 1;
                 continue;
             }
             let second = input.next()?;
             let length = usize::from(first >> 2) + 3;
             let back = usize::from(first & 3) << 8 | usize::from(second);
-            copy_back(&mut out, back, length, size)?;
+            let from = at.checked_sub(back).filter(|_| back > 0)?;
+            // The bytes may overlap: those copied first are copied again.
+            for step in 0..length.min(out.len() - at) {
+                out[at + step] = out[from + step];
+            }
+            at += length;
         }
     }
-    Some(out)
+    Some(())
 }
 
 /// ZLE: a byte up to 63 says how many bytes follow, a larger one how many zeros are meant.
-fn zero_runs(stored: &[u8], size: usize) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(size);
-    let mut rest = stored;
-    while out.len() < size {
+fn zero_runs(stored: &[u8], out: &mut [u8]) -> Option<()> {
+    let (mut rest, mut left) = (stored, out);
+    while !left.is_empty() {
         let (first, after) = rest.split_first()?;
         let length = 1 + usize::from(*first);
         if length <= 64 {
-            out.extend_from_slice(after.get(..length)?);
+            left.split_off_mut(..length)?.copy_from_slice(after.get(..length)?);
             rest = &after[length..];
         } else {
-            out.resize(out.len() + length - 64, 0);
+            left.split_off_mut(..length - 64)?.fill(0);
             rest = after;
         }
     }
-    Some(out)
+    Some(())
 }
 
 /// LZ4: the length of the block, big-endian, then the block.
-fn lz4(stored: &[u8], size: usize) -> Option<Vec<u8>> {
+fn lz4(stored: &[u8], out: &mut [u8]) -> Option<()> {
     let (length, rest) = stored.split_first_chunk::<4>()?;
-    let mut input = rest.get(..u32::from_be_bytes(*length) as usize)?;
-    let mut out = Vec::with_capacity(size);
-    loop {
-        let token = *input.split_off_first()?;
-        let literals = lz4_length(token >> 4, &mut input)?;
-        out.extend_from_slice(input.split_off(..literals)?);
-        if input.is_empty() {
-            return Some(out);
-        }
-        let back = u16::from_le_bytes(*input.split_off(..2)?.first_chunk()?);
-        let length = lz4_length(token & 15, &mut input)?.checked_add(4)?;
-        copy_back(&mut out, back.into(), length, size)?;
-        if out.len() >= size {
-            return Some(out);
-        }
-    }
-}
-
-fn lz4_length(nibble: u8, input: &mut &[u8]) -> Option<usize> {
-    let mut length = usize::from(nibble);
-    if nibble == 15 {
-        loop {
-            let more = *input.split_off_first()?;
-            length += usize::from(more);
-            if more != 255 {
-                break;
-            }
-        }
-    }
-    Some(length)
-}
-
-/// Appends bytes that are `back` before the end, never beyond `size`.
-fn copy_back(out: &mut Vec<u8>, back: usize, length: usize, size: usize) -> Option<()> {
-    let start = out.len().checked_sub(back).filter(|_| back > 0)?;
-    for index in start..start + length.min(size - out.len()) {
-        out.push(out[index]);
-    }
-    Some(())
+    let block = rest.get(..u32::from_be_bytes(*length) as usize)?;
+    let written = lz4_flex::block::decompress_into(block, out).ok()?;
+    (written == out.len()).then_some(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn whole(code: u64, stored: &[u8], size: usize) -> Option<Vec<u8>> {
+        let mut out = vec![0xee; size];
+        decompress(code, stored, &mut out).unwrap().then_some(out)
+    }
+
     #[test]
     fn each_form_is_understood() {
         let lzjb = [0b0000_0010, b'a', (3 << 2), 1];
-        assert_eq!(decompress(3, &lzjb, 7).unwrap().unwrap(), b"aaaaaaa");
+        assert_eq!(whole(3, &lzjb, 7).unwrap(), b"aaaaaaa");
         let zle = [1, b'a', b'b', 64 + 2];
-        assert_eq!(decompress(14, &zle, 5).unwrap().unwrap(), b"ab\0\0\0");
-        let lz4 = [0, 0, 0, 6, 0x12, b'a', 1, 0, 0x10, b'b'];
-        assert_eq!(decompress(15, &lz4, 8).unwrap().unwrap(), b"aaaaaaab");
-        assert!(decompress(16, &lz4, 8).is_err());
-        assert_eq!(decompress(15, &lz4, 9).unwrap(), None);
+        assert_eq!(whole(14, &zle, 5).unwrap(), b"ab\0\0\0");
+        // What a block ends with is literals, five of them after a copy.
+        let lz4 = [0, 0, 0, 10, 0x12, b'a', 1, 0, 0x50, b'b', b'b', b'b', b'b', b'b'];
+        assert_eq!(whole(15, &lz4, 12).unwrap(), b"aaaaaaabbbbb");
+        assert!(decompress(16, &lz4, &mut [0; 8]).is_err());
+        assert_eq!(whole(15, &lz4, 13), None);
+        assert_eq!(whole(15, &lz4, 11), None);
+        assert_eq!(whole(2, b"abc", 3).unwrap(), b"abc");
+        assert_eq!(whole(2, b"abc", 4), None);
+    }
+
+    #[test]
+    fn a_zlib_stream_is_read_to_its_end_whatever_pads_it() {
+        let text = b"some text, some text, some text".repeat(20);
+        let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+        let mut stored = vec![0; compressor.zlib_compress_bound(text.len())];
+        let length = compressor.zlib_compress(&text, &mut stored).unwrap();
+        stored.truncate(length);
+        stored.resize(512, 0);
+        assert_eq!(whole(9, &stored, text.len()).as_ref(), Some(&text));
+        assert_eq!(whole(9, &stored, text.len() - 1), None);
+        assert_eq!(whole(9, &stored, text.len() + 1), None);
+        stored[20] ^= 1;
+        assert_eq!(whole(9, &stored, text.len()), None);
     }
 
     #[test]
@@ -137,7 +140,7 @@ mod tests {
                 })
                 .collect();
             for code in [3, 9, 14, 15] {
-                let _ = decompress(code, &noise, 512);
+                let _ = whole(code, &noise, 512);
             }
         }
     }

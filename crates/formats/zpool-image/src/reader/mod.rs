@@ -18,24 +18,35 @@
 //! # }
 //! ```
 
+mod accounting;
 mod attributes;
 mod block;
+mod buffer;
+mod claims;
 mod dataset;
 mod decompress;
+mod dsl;
 mod extract;
 mod fields;
+mod findings;
 mod image;
+mod labels;
 mod object;
+mod pointer;
+mod space;
+mod space_map;
 mod verify;
+mod walk;
 mod zap;
 
 pub use dataset::{Dataset, FileReader};
 pub use extract::Extracted;
+pub use findings::{Counts, Finding, Space, Verification};
 pub use image::Image;
-pub use verify::{Counts, Finding, Verification};
 
 /// What stored bytes stand for, for tests of the writer.
 #[cfg(test)]
 pub(crate) fn decompressed(code: u8, stored: &[u8], size: usize) -> Option<Vec<u8>> {
-    decompress::decompress(code.into(), stored, size).ok().flatten()
+    let mut out = vec![0; size];
+    decompress::decompress(code.into(), stored, &mut out).ok()?.then_some(out)
 }

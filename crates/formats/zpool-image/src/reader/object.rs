@@ -1,7 +1,8 @@
 //! Objects and object sets.
 
-use super::block::{Pointer, Storage};
+use super::block::Storage;
 use super::fields::{bits, u16_at, u32_at, u64_at};
+use super::pointer::Pointer;
 use crate::Error;
 use crate::block_pointer::{POINTER_SHIFT, POINTER_SIZE};
 use crate::dnode::DNODE_SIZE;
@@ -18,6 +19,8 @@ pub(super) struct Dnode {
     pub(super) spill: Option<Pointer>,
     pub(super) block_size: u64,
     pub(super) last_block: u64,
+    /// Bytes allocated for all its blocks.
+    pub(super) used: u64,
     pub(super) levels: u8,
     pub(super) indirect_shift: u32,
     pub(super) pointers: Vec<Pointer>,
@@ -73,6 +76,8 @@ impl Dnode {
             spill,
             block_size,
             last_block: u64_at(bytes, 16)?,
+            // Very old pools count sectors.
+            used: u64_at(bytes, 24)?.saturating_mul(if bytes[7] & 1 == 0 { 512 } else { 1 }),
             levels,
             indirect_shift,
             pointers,
