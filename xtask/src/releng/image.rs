@@ -304,7 +304,7 @@ impl Image {
                 .map_err(|error| format!("cannot create {}: {error}", draft.display()))?;
             let start = phase2::HEADER_SIZE as u64;
             let trees = [(&*options.tree, &proto)];
-            let report = zpool_image::write_at(&trees, &options, &file, start, &draft)?;
+            let report = zpool_image::write_at(&trees, &options, &file, start, &draft)?.report;
             job.log(format_args!("{report:#?}"));
             if report.size > image.target_size {
                 return Err(format!(
