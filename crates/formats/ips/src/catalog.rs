@@ -108,24 +108,29 @@ pub(crate) fn read_base(
                     .get("version")
                     .and_then(Value::as_str)
                     .ok_or_else(|| refuse(format!("an entry of {stem} has no \"version\"")))?;
-                let fmri = Fmri::parse(&format!("pkg://{publisher}/{stem}@{version}"))
-                    .map_err(|error| refuse(error.to_string()))?;
-                if fmri.publisher.as_deref() != Some(publisher) || fmri.stem != *stem {
-                    return Err(refuse(format!("{publisher:?}, {stem:?} do not name a package")));
-                }
-                entries.push(CatalogEntry {
-                    fmri,
-                    manifest_sha1: entry
-                        .get("signature-sha-1")
-                        .and_then(Value::as_str)
-                        .map(str::to_owned),
-                    metadata: entry.get("metadata").cloned(),
-                });
+                entries.push(read_entry([publisher, stem, version], entry).map_err(refuse)?);
             }
         }
     }
     entries.sort_by(|a, b| a.fmri.cmp(&b.fmri));
     Ok(entries)
+}
+
+/// One entry of the base part: a publisher, a stem and a version, and what is said of them.
+pub(crate) fn read_entry(
+    [publisher, stem, version]: [&str; 3],
+    entry: &Value,
+) -> Result<CatalogEntry, String> {
+    let fmri = Fmri::parse(&format!("pkg://{publisher}/{stem}@{version}"))
+        .map_err(|error| error.to_string())?;
+    if fmri.publisher.as_deref() != Some(publisher) || fmri.stem != stem {
+        return Err(format!("{publisher:?}, {stem:?} do not name a package"));
+    }
+    Ok(CatalogEntry {
+        fmri,
+        manifest_sha1: entry.get("signature-sha-1").and_then(Value::as_str).map(str::to_owned),
+        metadata: entry.get("metadata").cloned(),
+    })
 }
 
 /// Which part of a catalog repeats an action: `dependency.C`, `summary.C` or another locale's

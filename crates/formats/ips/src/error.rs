@@ -65,8 +65,8 @@ pub enum Error {
     },
     /// An image of a format that is not read here.
     #[error(
-        "{}: image format {version:?} is not supported, only 4 is; make the image with a pkg(1) \
-         that writes format 4, or install its packages with the template steps", .path.display()
+        "{}: image format {version:?} is not known, only 4 and 5 are; install its packages with \
+         the template steps", .path.display()
     )]
     ImageFormat {
         /// The image's settings.

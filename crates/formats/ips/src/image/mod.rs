@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! var/pkg/pkg5.image                        settings: publishers, variants, facets, mediators
-//! var/pkg/state/installed/catalog.base.C    what is installed, with states
+//! var/pkg/state/installed/catalog.base.C    what is installed, with states (format 4)
+//! var/pkg/state/catalog.db                  the same as a database (format 5)
 //! var/pkg/publisher/PUB/pkg/STEM/VERSION    the manifests, byte for byte
 //! ```
 //!
@@ -11,11 +12,11 @@
 mod config;
 mod exclude;
 pub(crate) mod ini;
+mod installed;
 mod mediators;
 mod owners;
 mod state;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use proto::{Proto, ProtoPath};
@@ -27,15 +28,10 @@ pub use owners::{Owners, system_gid, system_uid};
 pub(crate) use state::Metadata as StateMetadata;
 pub use state::State;
 
-use crate::catalog::CatalogEntry;
 use crate::{Action, Error, Fmri, Manifest};
 
 /// Where an image keeps its settings.
 pub(crate) const CONFIG: &str = "var/pkg/pkg5.image";
-/// Where an image lists what is installed.
-const INSTALLED: &str = "var/pkg/state/installed/catalog.base.C";
-const INSTALLED_ATTRS: &str = "var/pkg/state/installed/catalog.attrs";
-
 /// An installed image, as its own package metadata describes it.
 #[derive(Debug, Clone)]
 pub struct Image {
@@ -64,7 +60,7 @@ impl Image {
         ProtoPath::new(CONFIG).is_ok_and(|path| proto.manifest.contains(&path))
     }
 
-    /// Reads the package metadata of a proto: image format 4.
+    /// Reads the package metadata of a proto: image format 4 or 5.
     pub fn read(proto: &Proto) -> Result<Self, Error> {
         let config = read_text(proto, CONFIG)?.ok_or_else(|| {
             Error::damaged(CONFIG, "is missing: this proto has no package metadata")
@@ -73,20 +69,15 @@ impl Image {
             let place = if line > 0 { format!("line {line} ") } else { String::new() };
             Error::damaged(CONFIG, format!("{place}{problem}"))
         })?;
-        if config.format() != "4" {
-            return Err(Error::ImageFormat {
-                path: CONFIG.into(),
-                version: config.format().to_owned(),
-            });
-        }
+        let entries = installed::entries(proto, config.format())?;
         let mut packages = Vec::new();
-        for entry in installed_entries(proto)? {
+        for entry in entries.packages {
             let path = manifest_path(&entry.fmri);
             let text = read_text(proto, &path)?.ok_or_else(|| {
                 Error::damaged(&path, format!("is missing: the manifest of {}", entry.fmri))
             })?;
             let metadata = state::read_metadata(entry.metadata.as_ref()).map_err(|problem| {
-                Error::damaged(INSTALLED, format!("{}: {problem}", entry.fmri))
+                Error::damaged(entries.place, format!("{}: {problem}", entry.fmri))
             })?;
             packages.push(InstalledPackage {
                 manifest: Arc::new(Manifest::parse(&path, &text)?),
@@ -97,6 +88,19 @@ impl Image {
         }
         packages.sort_by(|a, b| (&a.fmri.stem, &a.fmri).cmp(&(&b.fmri.stem, &b.fmri)));
         Ok(Self { config, packages })
+    }
+
+    /// Refuses an image that is read here but not changed.
+    pub(crate) fn check_changeable(&self) -> Result<(), Error> {
+        if self.config.format() == "4" {
+            return Ok(());
+        }
+        let problem = format!(
+            "image format {} is read but not changed here; begin with a new image, which has \
+             format 4, or use pkg(1)",
+            self.config.format()
+        );
+        Err(Error::damaged(CONFIG, problem))
     }
 
     /// The package of this name.
@@ -128,24 +132,6 @@ impl InstalledPackage {
     pub fn is_manual(&self) -> bool {
         self.states.contains(&State::Manual)
     }
-}
-
-/// What `state/installed` lists. An image without packages has a catalog without parts.
-fn installed_entries(proto: &Proto) -> Result<Vec<CatalogEntry>, Error> {
-    let Some(text) = read_text(proto, INSTALLED)? else {
-        return match read_text(proto, INSTALLED_ATTRS)? {
-            Some(_) => Ok(Vec::new()),
-            None => Err(Error::damaged(
-                INSTALLED,
-                "is missing: the image does not say what is installed",
-            )),
-        };
-    };
-    let json: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| Error::damaged(INSTALLED, error.to_string()))?;
-    let object =
-        json.as_object().ok_or_else(|| Error::damaged(INSTALLED, "is not a JSON object"))?;
-    crate::catalog::read_base(Path::new(INSTALLED), object)
 }
 
 /// Where an image keeps the manifest of a package.

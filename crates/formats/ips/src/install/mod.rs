@@ -71,6 +71,7 @@ pub fn install(
     options: &InstallOptions,
 ) -> Result<Report, Error> {
     let image = Image::read(proto)?;
+    image.check_changeable()?;
     let chosen = solve(&image, origins, patterns)?;
     change(proto, &image, image.config.clone(), chosen, origins, options)
 }
@@ -84,6 +85,7 @@ pub fn install_chosen(
     options: &InstallOptions,
 ) -> Result<Report, Error> {
     let image = Image::read(proto)?;
+    image.check_changeable()?;
     change(proto, &image, image.config.clone(), chosen, origins, options)
 }
 
@@ -95,6 +97,7 @@ pub fn uninstall(
     options: &InstallOptions,
 ) -> Result<Report, Error> {
     let image = Image::read(proto)?;
+    image.check_changeable()?;
     let mut gone: Vec<&str> = Vec::new();
     for text in patterns {
         let refuse = |problem: String| Error::Pattern { pattern: text.clone(), problem };

@@ -36,7 +36,9 @@ fn configure(
     date: Timestamp,
     edit: impl FnOnce(&mut ImageConfig),
 ) -> Result<(), Error> {
-    let mut config = Image::read(proto)?.config;
+    let image = Image::read(proto)?;
+    image.check_changeable()?;
+    let mut config = image.config;
     edit(&mut config);
     let mut stage = Stage::new(proto, date);
     write_config(&mut stage, &config)?;
@@ -77,7 +79,9 @@ pub fn approve_ca_certificate(
     certificate: &[u8],
     date: Timestamp,
 ) -> Result<(), Error> {
-    let mut config = Image::read(proto)?.config;
+    let image = Image::read(proto)?;
+    image.check_changeable()?;
+    let mut config = image.config;
     if config.publisher(publisher).is_none() {
         return Err(Error::Pattern {
             pattern: publisher.to_owned(),
@@ -163,6 +167,7 @@ fn reconfigure(
     edit: impl FnOnce(&mut ImageConfig),
 ) -> Result<Report, Error> {
     let image = Image::read(proto)?;
+    image.check_changeable()?;
     let mut config = image.config.clone();
     edit(&mut config);
     if config == image.config {
