@@ -29,6 +29,8 @@ mod dsl;
 mod extract;
 mod fields;
 mod findings;
+#[cfg(test)]
+mod forged;
 mod image;
 mod labels;
 mod object;
