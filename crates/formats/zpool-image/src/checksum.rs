@@ -22,6 +22,20 @@ const LANES: usize = 4;
 pub(crate) fn fletcher_4(bytes: &[u8]) -> Checksum {
     let (words, _) = bytes.as_chunks::<4>();
     let (groups, rest) = words.as_chunks::<LANES>();
+    let mut sum = combine(&lanes(groups));
+    for word in rest {
+        sum[0] = add(sum[0], u32::from_le_bytes(*word).into());
+        sum[1] = add(sum[1], sum[0]);
+        sum[2] = add(sum[2], sum[1]);
+        sum[3] = add(sum[3], sum[2]);
+    }
+    sum
+}
+
+/// The four sums of each lane. On its own, so that they stay in vector registers: seen together
+/// with what is done with them, they would be taken for sixteen numbers.
+#[inline(never)]
+fn lanes(groups: &[[[u8; 4]; LANES]]) -> [[u64; LANES]; 4] {
     let (mut a, mut b, mut c, mut d) = ([0; LANES], [0; LANES], [0; LANES], [0; LANES]);
     for group in groups {
         for lane in 0..LANES {
@@ -37,14 +51,7 @@ pub(crate) fn fletcher_4(bytes: &[u8]) -> Checksum {
             d[lane] = add(d[lane], c[lane]);
         }
     }
-    let mut sum = combine(a, b, c, d);
-    for word in rest {
-        sum[0] = add(sum[0], u32::from_le_bytes(*word).into());
-        sum[1] = add(sum[1], sum[0]);
-        sum[2] = add(sum[2], sum[1]);
-        sum[3] = add(sum[3], sum[2]);
-    }
-    sum
+    [a, b, c, d]
 }
 
 fn add(one: u64, other: u64) -> u64 {
@@ -56,7 +63,7 @@ fn add(one: u64, other: u64) -> u64 {
 /// A word that has `n` words from itself to the end counts `n` times in `b`, `n (n + 1) / 2` times
 /// in `c` and `n (n + 1) (n + 2) / 6` times in `d`. In lane `i` the `m`th group from the end has
 /// `n = 4 m - i`; put in, each of these is a sum of the same three for `m`, with these factors.
-fn combine(a: [u64; LANES], b: [u64; LANES], c: [u64; LANES], d: [u64; LANES]) -> Checksum {
+fn combine([a, b, c, d]: &[[u64; LANES]; 4]) -> Checksum {
     const C_OF_A: [u64; LANES] = [0, 0, 1, 3];
     const C_OF_B: [u64; LANES] = [6, 10, 14, 18];
     const D_OF_A: [u64; LANES] = [0, 0, 0, 1];
@@ -64,7 +71,7 @@ fn combine(a: [u64; LANES], b: [u64; LANES], c: [u64; LANES], d: [u64; LANES]) -
     const D_OF_C: [u64; LANES] = [48, 64, 80, 96];
     let mut sum = [0u64; 4];
     for lane in 0..LANES {
-        let times = |sum: [u64; LANES], factor: u64| sum[lane].wrapping_mul(factor);
+        let times = |sum: &[u64; LANES], factor: u64| sum[lane].wrapping_mul(factor);
         sum[0] = add(sum[0], a[lane]);
         sum[1] = add(sum[1], times(b, 4).wrapping_sub(times(a, lane as u64)));
         let plus = add(times(c, 16), times(a, C_OF_A[lane]));
