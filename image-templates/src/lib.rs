@@ -79,7 +79,7 @@ pub use finding::{Finding, Severity};
 pub use genproto::{Modes, genproto};
 pub use image_packages::ImagePackages;
 pub use packages::{Optional, Outcome, Packages};
-pub use plan::{Origin, Plan, PlannedStep, check, load};
+pub use plan::{Origin, Plan, PlannedStep, check, describe_pool, load};
 pub use search::Search;
 pub use section::{Dataset, PoolDescription, Section};
 pub use step::{Algorithm, PackageStep, Permissions, Removal, Source, Step};

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use crate::fields::Fields;
 use crate::finding::{Report, suggestion};
 use crate::json::{self, Kind, Value};
-use crate::{Error, Features, Finding, Search, Section, Severity, Step, features, read};
+use crate::{
+    Error, Features, Finding, PoolDescription, Search, Section, Severity, Step, features, read,
+};
 
 /// A template ready to be applied: the steps that will run, in order, each with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,35 @@ pub fn load(search: &Search, name: &str, features: &Features) -> Result<Plan, Er
         return Err(Error::Refused { template: plan.template.to_path_buf(), findings });
     }
     Ok(plan)
+}
+
+/// The pool that a template describes, with the datasets that its steps make. Files that the steps
+/// would put into it need not be there.
+pub fn describe_pool(
+    search: &Search,
+    name: &str,
+    features: &Features,
+) -> Result<PoolDescription, Error> {
+    let (plan, mut findings) = examine(search, name, features);
+    let Some(Section::Pool(mut pool)) = plan.section else {
+        findings.retain(|finding| finding.severity == Severity::Error);
+        let template = plan.template.to_path_buf();
+        return Err(match findings.is_empty() {
+            true => Error::Begin { template, reason: "it describes no pool".to_owned() },
+            false => Error::Refused { template, findings },
+        });
+    };
+    for planned in &plan.steps {
+        match &planned.step {
+            Step::CreateBe => pool.boot_environment = true,
+            Step::CreateDataset { name, mountpoint } => {
+                pool.datasets.push((name.clone(), mountpoint.clone()));
+            }
+            Step::MakeBootable => pool.bootable = true,
+            _ => {}
+        }
+    }
+    Ok(pool)
 }
 
 fn examine(search: &Search, name: &str, features: &Features) -> (Plan, Vec<Finding>) {

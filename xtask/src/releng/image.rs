@@ -296,7 +296,7 @@ impl Image {
         let (at, pool) = (places.clone(), Arc::clone(pool));
         self.job("pool", move |image, job| {
             let description = pool.get().ok_or("the pool was not described")?;
-            let options = pool::options(description, image.size.as_ref(), image.build_time)
+            let options = pool::from_template(description, image.size.as_ref(), image.build_time)
                 .map_err(|failure| failure.error)?;
             let proto = at.load(&at.last())?;
             let draft = at.draft();

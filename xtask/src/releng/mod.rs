@@ -1,13 +1,13 @@
 //! The main job: one graph from packages to a verified repository.
 
 mod brand;
-mod config;
+pub(crate) mod config;
 mod finished;
 mod helios_build;
 mod image;
 mod overlay;
 mod packages;
-mod pool;
+pub(crate) mod pool;
 mod progress;
 mod repository;
 mod result_set;

@@ -11,7 +11,7 @@ const HEADROOM: u64 = 64 << 20;
 
 /// Options for the pool that a template describes. `size` is the config's; without one the
 /// contents decide, as the template's own size is what somebody once found sufficient.
-pub(crate) fn options(
+pub(crate) fn from_template(
     pool: &PoolDescription,
     size: Option<&config::Size>,
     build_time: i64,
@@ -69,7 +69,8 @@ pub(crate) fn options(
     Ok(options)
 }
 
-fn set_pool_option(options: &mut PoolOptions, option: &str) -> Result<(), Failure> {
+/// Sets a pool property that a pool can be written with.
+pub(crate) fn set_pool_option(options: &mut PoolOptions, option: &str) -> Result<(), Failure> {
     match split(option)? {
         ("failmode", "panic") => options.failmode = Failmode::Panic,
         ("failmode", "wait") => options.failmode = Failmode::Wait,
@@ -94,18 +95,9 @@ fn split(option: &str) -> Result<(&str, &str), Failure> {
 
 fn compression(value: &str) -> Result<Compression, Failure> {
     match value {
-        "off" => Ok(Compression::Off),
         // What `on` chooses differs between releases; gzip is what every release can read.
-        "on" | "gzip" => Ok(Compression::Gzip(6)),
-        _ => value
-            .strip_prefix("gzip-")
-            .and_then(|level| level.parse().ok())
-            .filter(|level| (1..=9).contains(level))
-            .map(Compression::Gzip)
-            .ok_or_else(|| {
-                Failure::usage(format!("compression `{value}` cannot be written here"))
-                    .hint("off, on, gzip and gzip-1 to gzip-9 can")
-            }),
+        "on" => Ok(Compression::Gzip(6)),
+        _ => value.parse().map_err(Failure::usage),
     }
 }
 
