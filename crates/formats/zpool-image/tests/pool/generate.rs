@@ -1,6 +1,6 @@
 //! Trees to write: generated, so that the repository holds no large files.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -61,6 +61,56 @@ impl Read for Stream {
     }
 }
 
+/// What the bytes of a file are like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fill {
+    Noise,
+    Text,
+    Zeros,
+    /// Noise with so many zeros that compression saves just about the eighth that it must.
+    Eighth,
+    /// Stretches of the others.
+    Mixed,
+}
+
+impl Fill {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Noise, Self::Text, Self::Zeros, Self::Eighth, Self::Mixed];
+
+    /// So many bytes.
+    pub(crate) fn bytes(self, size: u64, seed: u64) -> Vec<u8> {
+        let mut random = Random(seed);
+        let mut bytes = vec![0; size as usize];
+        match self {
+            Self::Zeros => {}
+            Self::Text => {
+                for (byte, letter) in bytes.iter_mut().zip(b"all work and no play ".iter().cycle())
+                {
+                    *byte = *letter;
+                }
+            }
+            Self::Noise => fill(&mut random, &mut bytes),
+            Self::Eighth => {
+                let zeros = size / 8 + random.below(size / 64 + 2);
+                fill(&mut random, &mut bytes[zeros.min(size) as usize..]);
+            }
+            Self::Mixed => {
+                for stretch in bytes.chunks_mut(1 + random.below(50_000) as usize) {
+                    let of = random.pick(&Self::ALL[..4]);
+                    stretch.copy_from_slice(&of.bytes(stretch.len() as u64, random.next()));
+                }
+            }
+        }
+        bytes
+    }
+}
+
+fn fill(random: &mut Random, bytes: &mut [u8]) {
+    for word in bytes.chunks_mut(8) {
+        word.copy_from_slice(&random.next().to_le_bytes()[..word.len()]);
+    }
+}
+
 /// A proto in a directory of its own.
 pub(crate) struct Tree {
     pub(crate) proto: Proto,
@@ -102,6 +152,20 @@ impl Tree {
         self.add(name, Entry::new(Kind::File(content), at(mode, 1_700_000_000 + size as i64)));
     }
 
+    /// Stores bytes for a file.
+    pub(crate) fn content(&self, size: u64, fill: Fill, seed: u64) -> FileContent {
+        self.proto.contents.store.add_bytes(&fill.bytes(size, seed)).unwrap()
+    }
+
+    /// A new file at the place of a path on disk, beside the store.
+    pub(crate) fn on_disk(&mut self, name: &str) -> File {
+        let root = self.directory.path().join("root");
+        let file = path(name).below(&root);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        self.proto.contents.tree = Some(root);
+        File::create_new(file).unwrap()
+    }
+
     pub(crate) fn bytes(&mut self, name: impl AsRef<[u8]>, bytes: &[u8]) -> FileContent {
         let content = self.proto.contents.store.add_bytes(bytes).unwrap();
         self.add(name, Entry::new(Kind::File(content.clone()), at(0o644, 1_700_000_000)));
@@ -125,16 +189,16 @@ impl Tree {
     /// Lays files and directories out below a directory, readable whatever their modes say.
     pub(crate) fn lay_out(&self, root: &Path) {
         for (path, entry) in self.proto.manifest.iter() {
+            let on_disk = path.below(root);
             let (path, entry) = match &entry.kind {
-                Kind::Hardlink { target } => (path, self.proto.manifest.get(target).unwrap()),
+                Kind::Hardlink { target } => (target, self.proto.manifest.get(target).unwrap()),
                 _ => (path, entry),
             };
-            let on_disk = path.below(root);
             match &entry.kind {
                 Kind::Directory => fs::create_dir(&on_disk).unwrap(),
                 Kind::File(content) => {
-                    let stored = self.proto.contents.store.path_of(&content.digest.unwrap());
-                    fs::hard_link(stored, on_disk).unwrap();
+                    fs::hard_link(self.proto.contents.locate(path, content).unwrap(), on_disk)
+                        .unwrap();
                 }
                 _ => {}
             }

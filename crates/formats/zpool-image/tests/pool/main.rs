@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
 mod bad_input;
+mod draw;
 mod features;
 mod generate;
 mod judge;
+mod matrix;
 mod pools;
 mod reading;
 mod repeatable;
