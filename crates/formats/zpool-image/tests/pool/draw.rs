@@ -153,8 +153,10 @@ fn name(random: &mut Random, index: u64) -> Vec<u8> {
     let index = index.to_string().into_bytes();
     let length = random.pick(&[0, 0, 0, 5, 20, 42, 43, 44, 45, 46, 100, 255]);
     let mut name: Vec<u8> = match random.below(6) {
-        // Every byte but NUL, `/`, and the line feed, at which the lines of zdb end.
-        0 => (0..length).map(|_| random.next() as u8).filter(|b| !b"\0/\n".contains(b)).collect(),
+        // Every byte but NUL, `/`, and what ends lines and columns in the output of judges.
+        0 => {
+            (0..length).map(|_| random.next() as u8).filter(|b| !b"\0/\n\r\t".contains(b)).collect()
+        }
         1 => "größe-漢字-".as_bytes().iter().copied().cycle().take(length).collect(),
         2 => b" .-~#".iter().copied().cycle().take(length).collect(),
         _ => b"abcdefghij".iter().copied().cycle().take(length).collect(),

@@ -218,7 +218,7 @@ fn compare_objects(out: &[u8], dataset: &str, manifest: &Manifest) {
 }
 
 /// The permissions that an entry gets: nobody asks those of a symbolic link, which has all.
-fn mode(entry: &Entry) -> u32 {
+pub(crate) fn mode(entry: &Entry) -> u32 {
     match entry.kind {
         Kind::Symlink { .. } => 0o777,
         _ => entry.metadata.mode,

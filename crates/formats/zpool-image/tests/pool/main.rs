@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod draw;
+mod export;
 mod features;
 mod generate;
 mod judge;

@@ -2,10 +2,9 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use proto::{Entry, FileContent, Kind};
-use zpool_image::{Compression, Dataset, PoolOptions, Size, plan, write, write_trees};
+use zpool_image::{Compression, PoolOptions, Size, plan, write};
 
 use crate::generate::{Random, Tree, at, everything, random};
 use crate::judge::{grub_reads, grub_reads_at, zdb_accepts, zdb_finds};
@@ -36,39 +35,6 @@ fn compressed_records_are_read_back() {
     zdb_accepts(&image, "gzip-9");
     zdb_finds(&image, "rpool/ROOT/ramdisk", &tree.proto.manifest);
     grub_reads(&image, "ROOT/ramdisk", &tree);
-}
-
-/// Random trees in random datasets; one fixed pool and one that is new each time.
-#[test]
-fn random_pools_are_sound() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    for seed in [1, now] {
-        println!("seed {seed}");
-        let mut source = Random(seed);
-        let mut options = PoolOptions::ramdisk();
-        options.ashift = source.pick(&[9, 10, 11, 12, 13]);
-        options.compression = source.pick(&[Compression::Off, Compression::Gzip(6)]);
-        options.salt = source.next().to_string();
-        let names: Vec<String> = (0..source.below(4)).map(|i| format!("ROOT/d{i}")).collect();
-        for name in &names {
-            let mut dataset = Dataset::new(name).mountpoint(&format!("/export/{name}"));
-            let level = source.below(10) as u8;
-            dataset.compression =
-                source.pick(&[None, Some(Compression::Off), Some(Compression::Gzip(level.max(1)))]);
-            dataset.record_size = source.pick(&[None, Some(4096), Some(512), Some(65_536)]);
-            options.datasets.push(dataset);
-        }
-        let trees: Vec<_> = options.datasets.iter().map(|_| random(&mut source)).collect();
-        let named: Vec<_> =
-            options.datasets.iter().zip(&trees).map(|(d, t)| (d.name.as_str(), &t.proto)).collect();
-        let image = trees[0].image();
-        write_trees(&named, &options, &image).unwrap();
-        let case = format!("seed {seed}");
-        zdb_accepts(&image, &case);
-        let last = &named[named.len() - 1];
-        zdb_finds(&image, &format!("rpool/{}", last.0), &last.1.manifest);
-        grub_reads(&image, named[1].0, &trees[1]);
-    }
 }
 
 #[test]
