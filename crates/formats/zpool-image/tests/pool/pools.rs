@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
 use proto::{Entry, FileContent, Kind};
+use zpool_image::reader::Image;
 use zpool_image::{Compression, PoolOptions, Size, plan, write};
 
 use crate::generate::{Random, Tree, at, everything, random};
-use crate::judge::{grub_reads, grub_reads_at, zdb_accepts, zdb_finds};
+use crate::judge::{grub_reads, grub_reads_at, reader_reads, zdb_accepts, zdb_finds};
 
 #[test]
 fn every_kind_of_entry_is_there_and_right() {
@@ -17,6 +18,23 @@ fn every_kind_of_entry_is_there_and_right() {
     assert_eq!(image.metadata().unwrap().len(), report.size);
     zdb_accepts(&image, "everything");
     zdb_finds(&image, "rpool/ROOT/ramdisk", &tree.proto.manifest);
+    grub_reads(&image, "ROOT/ramdisk", &tree);
+}
+
+#[test]
+fn every_byte_that_a_name_can_have() {
+    let mut tree = Tree::new();
+    for byte in (1..=255).filter(|byte| *byte != b'/') {
+        tree.bytes([b'f', byte, b'x'], &[byte; 700]);
+        if byte != b'.' {
+            tree.bytes([byte], &[byte]);
+        }
+        tree.symlink([b'l', byte], [byte, byte]);
+    }
+    let image = tree.image();
+    write(&tree.proto, &PoolOptions::ramdisk(), &image).unwrap();
+    zdb_accepts(&image, "every byte");
+    reader_reads(&Image::open(&image).unwrap(), "rpool/ROOT/ramdisk", &tree.proto);
     grub_reads(&image, "ROOT/ramdisk", &tree);
 }
 
