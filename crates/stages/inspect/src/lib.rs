@@ -9,8 +9,8 @@
 //! [`Damage`] names what is wrong, in which member and where. Damage is data; an [`Error`] means
 //! that the file could not be read at all or is none of these.
 //!
-//! What is not checked: signatures (a client with a trusted root does that), and the blocks inside
-//! a raw pool, whose labels alone are looked at.
+//! What is not checked: signatures (a client with a trusted root does that). The pool in an OS
+//! archive is compared with its digest alone; `image/zfs.img` taken out is read block by block.
 
 mod damage;
 mod error;

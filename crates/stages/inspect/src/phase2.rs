@@ -1,13 +1,13 @@
-//! Phase-2 images.
+//! Phase-2 images: the header, the digest in it, and the pool behind it.
 
 use std::fs::File;
 use std::io::{self, Read};
 
-use boot_image::phase2::{HEADER_SIZE, Header};
+use boot_image::phase2::{self, HEADER_SIZE, Header};
 
-use crate::Damage;
 use crate::damage::IntoDamage;
 use crate::inspection::{Inspection, printable};
+use crate::{Damage, pool};
 
 pub(crate) fn look(inspection: &mut Inspection, mut file: File) -> io::Result<()> {
     let mut block = [0; HEADER_SIZE];
@@ -32,8 +32,17 @@ pub(crate) fn look(inspection: &mut Inspection, mut file: File) -> io::Result<()
         inspection.damage.push(Damage::new(problem).at(inspection.size));
         return Ok(());
     }
-    if let Err(error) = header.verify(file, &inspection.path) {
+    if header.compressed {
+        let directory = tempfile::tempdir()?;
+        let pool = directory.path().join("zfs.img");
+        match phase2::extract(&inspection.path, &pool) {
+            Ok(_) => pool::look(inspection, File::open(&pool)?, 0, header.image_size)?,
+            Err(error) => inspection.damage.push(error.damage()?.inside("data")),
+        }
+    } else if let Err(error) = header.verify(file.try_clone()?, &inspection.path) {
         inspection.damage.push(error.damage()?.inside("data"));
+    } else {
+        pool::look(inspection, file, HEADER_SIZE as u64, header.image_size)?;
     }
     Ok(())
 }

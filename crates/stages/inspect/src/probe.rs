@@ -86,7 +86,8 @@ fn look(inspection: &mut Inspection, mut file: File, start: &[u8]) -> io::Result
         }
     } else if pool::is_pool(&mut file)? {
         inspection.kind = Kind::Pool;
-        pool::look(inspection, &mut file)?;
+        let size = inspection.size;
+        pool::look(inspection, file, 0, size)?;
     } else if text::is_manifest(start) {
         inspection.kind = Kind::PackageManifest;
         text::look(inspection, file)?;

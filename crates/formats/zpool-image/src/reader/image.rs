@@ -88,6 +88,22 @@ impl Image {
         self.guid
     }
 
+    /// The pool's version: 5000, or 28 and less for pools without features.
+    pub fn version(&self) -> u64 {
+        self.newest.configuration.get_number("version").unwrap_or(0)
+    }
+
+    /// Binary logarithm of the device's sector in bytes.
+    pub fn ashift(&self) -> u64 {
+        let device = self.newest.configuration.get_list("vdev_tree");
+        device.and_then(|device| device.get_number("ashift")).unwrap_or(0)
+    }
+
+    /// The transaction group of the newest uberblock.
+    pub fn txg(&self) -> u64 {
+        self.newest.births.1
+    }
+
     /// The full names of all datasets and snapshots (`dataset@snapshot`), sorted.
     pub fn datasets(&self) -> impl Iterator<Item = &str> {
         self.tree.visible().map(|head| head.name.as_str())
