@@ -6,6 +6,7 @@ mod bad_input;
 mod draw;
 mod export;
 mod features;
+mod flips;
 mod generate;
 mod judge;
 mod matrix;
