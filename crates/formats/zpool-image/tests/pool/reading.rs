@@ -1,26 +1,13 @@
 //! Images are read back as they were written, and damage is found.
 
 use std::fs;
-use std::io::{self, Read};
 
 use proto::ProtoPath;
-use sha2::{Digest as _, Sha256};
 use zpool_image::reader::Image;
 use zpool_image::{Compression, Error, PoolOptions, write};
 
 use crate::generate::{Random, Tree, everything, random};
 use crate::judge::reader_reads;
-
-fn digest(mut reader: impl Read) -> io::Result<[u8; 32]> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(hasher.finalize().into()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-}
 
 #[test]
 fn what_was_written_is_read_back() {
