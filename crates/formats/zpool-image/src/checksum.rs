@@ -5,7 +5,7 @@ use sha2::Digest as _;
 use crate::bytes::put_words;
 
 /// Four 64-bit words, as a block pointer or a trailer holds them.
-pub(crate) type Checksum = [u64; 4];
+pub type Checksum = [u64; 4];
 
 /// The code of Fletcher-4 in a block pointer.
 pub(crate) const FLETCHER_4: u64 = 7;
@@ -18,8 +18,9 @@ pub(crate) const TRAILER_SIZE: usize = 40;
 /// Words summed side by side: as many as fill the vector registers every machine has.
 const LANES: usize = 4;
 
-/// Fletcher-4 over 32-bit little-endian words; the length is a multiple of 4.
-pub(crate) fn fletcher_4(bytes: &[u8]) -> Checksum {
+/// Fletcher-4 over 32-bit little-endian words, as block pointers hold it. The length is a multiple of
+/// 4: bytes beyond the last whole word are left out.
+pub fn fletcher_4(bytes: &[u8]) -> Checksum {
     let (words, _) = bytes.as_chunks::<4>();
     let (groups, rest) = words.as_chunks::<LANES>();
     let mut sum = combine(&lanes(groups));

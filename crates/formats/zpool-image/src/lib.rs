@@ -62,6 +62,7 @@ mod uberblock;
 mod writer;
 mod zap;
 
+pub use checksum::{Checksum, fletcher_4};
 pub use compression::{Compression, Effort, UnknownCompression};
 pub use error::Error;
 pub use features::{Feature, UnknownFeature};
