@@ -6,6 +6,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::failure::Failure;
 
 /// What a run took.
@@ -61,16 +63,49 @@ pub(crate) fn own_peak() -> u64 {
     peak_of("self").unwrap_or_default()
 }
 
+/// What a part of this process took, in seconds: what comes before is not counted.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Part {
+    wall: f64,
+    cpu: f64,
+}
+
+impl Part {
+    /// Measures an action.
+    pub(crate) fn of<T>(action: impl FnOnce() -> Result<T, Failure>) -> Result<(Self, T), Failure> {
+        let (start, before) = (Instant::now(), own_time()?);
+        let value = action()?;
+        let cpu = own_time()?.saturating_sub(before).as_secs_f64();
+        Ok((Self { wall: start.elapsed().as_secs_f64(), cpu }, value))
+    }
+
+    /// The cost of a run of which only this part counts.
+    pub(crate) fn instead_of(self, cost: Cost) -> Cost {
+        let duration = Duration::from_secs_f64;
+        Cost { wall: duration(self.wall), cpu: duration(self.cpu), ..cost }
+    }
+}
+
 /// Time of processors that children took which have ended and were waited for, with theirs.
 fn children_time() -> Result<Duration, Failure> {
+    times([13, 14])
+}
+
+/// Time of processors that this process took itself.
+fn own_time() -> Result<Duration, Failure> {
+    times([11, 12])
+}
+
+/// The sum of two of this process's times, by their places behind its name.
+fn times(places: [usize; 2]) -> Result<Duration, Failure> {
     let text = fs::read_to_string("/proc/self/stat")
         .map_err(|error| format!("cannot read /proc/self/stat: {error}"))?;
     // The second field is a name in parentheses and may have blanks in it.
     let (_, fields) = text.rsplit_once(')').unwrap_or_default();
     let ticks = |index: usize| fields.split_whitespace().nth(index)?.parse::<u32>().ok();
-    match (ticks(13), ticks(14)) {
-        (Some(user), Some(system)) => Ok(TICK * (user + system)),
-        _ => Err(Failure::new("/proc/self/stat does not tell the time of children")),
+    match places.map(ticks) {
+        [Some(user), Some(system)] => Ok(TICK * (user + system)),
+        _ => Err(Failure::new("/proc/self/stat does not tell times of processors")),
     }
 }
 
@@ -108,6 +143,19 @@ mod tests {
         assert!(cost.wall >= Duration::from_millis(200), "{cost:?}");
         assert!(cost.peak > 64 << 20, "{cost:?}");
         assert!(run(Command::new("sh").args(["-c", "exit 3"])).is_err());
+    }
+
+    #[test]
+    fn a_part_of_a_process_is_measured() {
+        let wait = || {
+            std::thread::sleep(Duration::from_millis(50));
+            Ok(())
+        };
+        let (part, ()) = Part::of(wait).unwrap();
+        let cost = Cost { wall: Duration::MAX, cpu: Duration::ZERO, peak: 5 };
+        let cost = part.instead_of(cost);
+        assert!(cost.wall >= Duration::from_millis(50) && cost.wall < Duration::from_secs(50));
+        assert_eq!(cost.peak, 5);
     }
 
     #[test]

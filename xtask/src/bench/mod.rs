@@ -3,21 +3,29 @@
 //! Every run of a stage is a process of its own, so that its memory and its processor time are
 //! its own. Stages take turns, so that whatever else the machine does meets all of them.
 
+mod collect;
 mod generate;
 mod measure;
+pub(crate) mod pool;
+mod records;
 mod stage;
+mod workplace;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use jobs::Stop;
 use serde::Serialize;
 use walkdir::WalkDir;
 
+pub(crate) use collect::DIRECTORIES;
 pub(crate) use generate::Plan;
 pub(crate) use measure::Cost;
 pub(crate) use stage::{Done, STAGES, Stage, prepare, run as run_stage};
+pub(crate) use workplace::workplace;
 
+use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
 
@@ -72,7 +80,8 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    /// Of some values.
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let (Some(&least), Some(&most)) = (values.first(), values.last()) else {
@@ -93,6 +102,7 @@ pub(crate) fn run(
     plan: Plan,
     runs: usize,
     only: &[String],
+    stop: &Stop,
     printer: &Printer,
 ) -> Result<Report, Failure> {
     let stages = chosen(only, printer);
@@ -107,7 +117,7 @@ pub(crate) fn run(
     measure::run(&mut command)?;
 
     for stage in stages.iter().filter(|stage| stage.name == RELENG) {
-        let (cost, _) = turn(stage, directory)?;
+        let (cost, _) = turn(stage, directory, stop)?;
         printer.say(format_args!(
             "not counted: {RELENG} for the first time, with the brand's program to compile: {}",
             printer::seconds(cost.wall)
@@ -116,7 +126,7 @@ pub(crate) fn run(
     let mut samples: Vec<Vec<(Cost, Done)>> = vec![Vec::new(); stages.len()];
     for run in 1..=runs {
         for (stage, samples) in stages.iter().zip(&mut samples) {
-            let (cost, done) = turn(stage, directory)?;
+            let (cost, done) = turn(stage, directory, stop)?;
             printer.say(format_args!(
                 "run {run} of {runs}: {:<14} {:>8}, processors {:>8}, peak {}",
                 stage.name,
@@ -174,7 +184,11 @@ fn is_here(program: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-fn turn(stage: &Stage, directory: &Path) -> Result<(Cost, Done), Failure> {
+/// One run of a stage, unless somebody wants to stop.
+fn turn(stage: &Stage, directory: &Path, stop: &Stop) -> Result<(Cost, Done), Failure> {
+    if stop.requested() {
+        return Err(Failure::new("interrupted").with_status(ExitStatus::Interrupted));
+    }
     let scratch = directory.join("scratch");
     fs::create_dir_all(&scratch)?;
     let printed = directory.join("printed");
@@ -183,7 +197,7 @@ fn turn(stage: &Stage, directory: &Path) -> Result<(Cost, Done), Failure> {
             let mut command = Command::new("sh");
             let cost = measure::run(command.args(["-c", pipeline.line]).current_dir(directory))?;
             let input = size_of(&directory.join(pipeline.reads));
-            (cost, Done { input, output: size_of(&scratch), peak: cost.peak })
+            (cost, Done { input, output: size_of(&scratch), peak: cost.peak, part: None })
         }
         None => {
             let mut command = stage_command(stage.name, directory)?;
@@ -194,7 +208,7 @@ fn turn(stage: &Stage, directory: &Path) -> Result<(Cost, Done), Failure> {
         }
     };
     fs::remove_dir_all(&scratch)?;
-    Ok((cost, done))
+    Ok((done.part.map_or(cost, |part| part.instead_of(cost)), done))
 }
 
 fn stage_command(name: &str, directory: &Path) -> Result<Command, Failure> {

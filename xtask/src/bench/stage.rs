@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use zpool_image::{Compression, PoolOptions};
 
 use super::generate::Plan;
-use super::measure;
+use super::measure::{self, Part};
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::releng;
 
 /// Everything in the measurements happened at this moment: 2026-01-02T03:04:05Z.
-const TIME: i64 = 1_767_323_045;
+pub(crate) const TIME: i64 = 1_767_323_045;
 
 const PUBLISHER: &str = "bench";
 
@@ -47,11 +47,11 @@ pub(crate) struct Pipeline {
     pub(crate) reads: &'static str,
 }
 
-const fn own(name: &'static str, against: Option<&'static str>) -> Stage {
+pub(crate) const fn own(name: &'static str, against: Option<&'static str>) -> Stage {
     Stage { name, pipeline: None, against }
 }
 
-const fn shell(name: &'static str, reads: &'static str, line: &'static str) -> Stage {
+pub(crate) const fn shell(name: &'static str, reads: &'static str, line: &'static str) -> Stage {
     Stage { name, pipeline: Some(Pipeline { line, reads }), against: None }
 }
 
@@ -83,6 +83,15 @@ pub(crate) struct Done {
     pub(crate) output: u64,
     /// Its peak of resident memory in bytes.
     pub(crate) peak: u64,
+    /// The part that counts, if it is not all.
+    pub(crate) part: Option<Part>,
+}
+
+impl Done {
+    /// Of this process at its end.
+    pub(crate) fn now(input: u64, output: u64) -> Self {
+        Self { input, output, peak: measure::own_peak(), part: None }
+    }
 }
 
 /// Places in the directory of the measurements.
@@ -116,6 +125,10 @@ impl Places {
 
 /// Runs one stage and prints its [`Done`].
 pub(crate) fn run(name: &str, directory: &Path, printer: &Printer) -> Result<(), Failure> {
+    if let Some(done) = super::pool::run_stage(name, directory) {
+        printer.result(serde_json::to_string(&done?)?);
+        return Ok(());
+    }
     let at = Places::new(directory);
     let (input, output) = match name {
         "releng" => sample(&at, printer)?,
@@ -135,8 +148,7 @@ pub(crate) fn run(name: &str, directory: &Path, printer: &Printer) -> Result<(),
         "repo.zip" => repository(&at)?,
         other => return Err(Failure::usage(format!("there is no stage {other}"))),
     };
-    let done = Done { input, output, peak: measure::own_peak() };
-    printer.result(serde_json::to_string(&done)?);
+    printer.result(serde_json::to_string(&Done::now(input, output))?);
     Ok(())
 }
 

@@ -1,25 +1,33 @@
 //! `cargo xtask bench`: how long the stages take, and how much memory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use jobs::Stop;
 
-use crate::bench::{self, Plan, Report, STAGES, Spread};
+use crate::bench::pool::{self, PoolReport};
+use crate::bench::{self, DIRECTORIES, Measured, Plan, Report, STAGES, Spread};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
+use crate::releng::stop_on_signals;
 
 /// Measure the stages on a generated system, against the usual pipelines.
 ///
 /// The system is the same bytes each time. Stages run by turns, each in a process of its own;
 /// medians and extremes are told. docs/performance.md has what was seen.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_long_help = "Examples:
   cargo xtask bench
+  cargo xtask bench pool
   cargo xtask bench --runs 3 --only pool --only baseline
   cargo xtask bench --json > measured.json")]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    suite: Option<Suite>,
+
     /// How often each stage runs
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -37,6 +45,51 @@ pub(crate) struct Arguments {
     only: Vec<String>,
 
     /// Where to work; takes about eight times the megabytes (default: memory, if there is room)
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Suite {
+    Pool(PoolArguments),
+}
+
+/// Measure the pool writer and reader, against the same work without a pool.
+///
+/// The tree is of real program files, those of this machine. Writing is compared with `cp -a` and
+/// `sha256sum`, compressing with the library alone and with zlib, verifying with the checksum
+/// alone. Each number is told with what it should be.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  cargo xtask bench pool
+  cargo xtask bench pool --only off --only verify
+  cargo xtask bench pool --files 3000 --megabytes 100 --from /usr/lib --json")]
+pub(crate) struct PoolArguments {
+    /// How often each stage runs
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+
+    /// Files of the tree
+    #[arg(long, value_name = "N", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..1_000_000))]
+    files: u64,
+
+    /// Their bytes, in millions; met within 5 in 100
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..100_000))]
+    megabytes: u64,
+
+    /// A directory to take files from (repeatable; default: those of programs below /usr)
+    #[arg(long, value_name = "DIR")]
+    from: Vec<PathBuf>,
+
+    /// What to measure (repeatable; default: all)
+    #[arg(long, value_name = "GROUP", value_parser = PossibleValuesParser::new(pool::NAMES))]
+    only: Vec<String>,
+
+    /// Where to work; takes about five times the megabytes (default: memory, if there is room)
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
 
@@ -67,23 +120,17 @@ impl StageArguments {
     }
 }
 
-/// A file system in memory, where the disk is not what is measured.
-const MEMORY: &str = "/dev/shm";
-
 impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let stop = Stop::new();
+        stop_on_signals(&stop)?;
+        if let Some(Suite::Pool(arguments)) = self.suite {
+            return arguments.run(&stop, printer);
+        }
         let plan = Plan { files: self.files, bytes: self.megabytes * 1_000_000 };
-        let parent = match &self.directory {
-            Some(directory) => directory.clone(),
-            None if has_room(Path::new(MEMORY), plan.bytes * 8) => MEMORY.into(),
-            None => std::env::temp_dir(),
-        };
-        let directory = tempfile::Builder::new()
-            .prefix("releng-bench-")
-            .tempdir_in(&parent)
-            .map_err(|error| format!("cannot work in {}: {error}", parent.display()))?;
+        let directory = bench::workplace(self.directory.as_deref(), plan.bytes * 8)?;
         let runs = usize::try_from(self.runs)?;
-        let report = bench::run(directory.path(), plan, runs, &self.only, printer)?;
+        let report = bench::run(directory.path(), plan, runs, &self.only, &stop, printer)?;
         if self.json {
             printer.json(&report)?;
         } else {
@@ -93,8 +140,23 @@ impl Arguments {
     }
 }
 
-fn has_room(directory: &Path, bytes: u64) -> bool {
-    rustix::fs::statvfs(directory).is_ok_and(|fs| fs.f_bavail.saturating_mul(fs.f_frsize) > bytes)
+impl PoolArguments {
+    fn run(self, stop: &Stop, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let plan = Plan { files: self.files, bytes: self.megabytes * 1_000_000 };
+        let directory = bench::workplace(self.directory.as_deref(), plan.bytes * 5)?;
+        let mut from = self.from;
+        if from.is_empty() {
+            from.extend(DIRECTORIES.map(PathBuf::from).into_iter().filter(|path| path.is_dir()));
+        }
+        let runs = usize::try_from(self.runs)?;
+        let report = pool::run(directory.path(), &from, plan, runs, &self.only, stop, printer)?;
+        if self.json {
+            printer.json(&report)?;
+        } else {
+            pool_table(&report, printer);
+        }
+        Ok(ExitStatus::Success)
+    }
 }
 
 fn table(report: &Report, printer: &Printer) {
@@ -107,11 +169,16 @@ fn table(report: &Report, printer: &Printer) {
         report.load[0],
         report.load[1]
     ));
+    stages(&report.stages, printer);
+}
+
+/// What was measured, in Markdown.
+fn stages(stages: &[Measured], printer: &Printer) {
     printer.result(
         "| stage | wall, s (min - max) | processors, s | MB/s | peak, MiB (max) | output, MB | against |",
     );
     printer.result("|---|---|---|---|---|---|---|");
-    for stage in &report.stages {
+    for stage in stages {
         let Spread { median, least, most } = stage.wall;
         let speed = stage.speed.map_or_else(String::new, |speed| format!("{speed:.0}"));
         let against =
@@ -127,9 +194,44 @@ fn table(report: &Report, printer: &Printer) {
         ));
     }
     printer.result("");
-    for stage in &report.stages {
+    for stage in stages {
         if let Some(command) = stage.command {
             printer.result(format_args!("{}: {command}", stage.name));
         }
     }
+}
+
+fn pool_table(report: &PoolReport, printer: &Printer) {
+    let tree = &report.tree;
+    let from: Vec<_> = tree.from.iter().map(|path| path.display().to_string()).collect();
+    let repeated = match tree.repeated {
+        0 => String::new(),
+        count => format!(", {count} of them repeated with their bytes rotated"),
+    };
+    printer.result(format_args!(
+        "{} files, {}, of {}{repeated} (sha256 {})\n{} runs by turns; {} processors; load {} \
+         before, {} after\n",
+        tree.files,
+        printer::bytes(tree.bytes),
+        from.join(" "),
+        &tree.sha256[..16],
+        report.runs,
+        report.processors,
+        report.load[0],
+        report.load[1]
+    ));
+    printer.result("| what | wanted | median (min - max) | met |");
+    printer.result("|---|---|---|---|");
+    for judged in &report.judged {
+        let Spread { median, least, most } = judged.measured;
+        let digits = if judged.unit == "x" { 3 } else { 0 };
+        printer.result(format_args!(
+            "| {} | {} | {median:.digits$} ({least:.digits$} - {most:.digits$}) | {} |",
+            judged.what,
+            judged.wanted,
+            if judged.met { "yes" } else { "no" }
+        ));
+    }
+    printer.result("");
+    stages(&report.stages, printer);
 }

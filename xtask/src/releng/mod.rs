@@ -429,7 +429,8 @@ fn explain(error: jobs::Error, settings: &Settings, set: &ResultSet) -> Failure 
     }
 }
 
-fn stop_on_signals(stop: &Stop) -> Result<(), Failure> {
+/// Has the usual signals ask for a stop.
+pub(crate) fn stop_on_signals(stop: &Stop) -> Result<(), Failure> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // A second signal ends the program at once.
         signal_hook::flag::register_conditional_shutdown(signal, 130, stop.flag())?;

@@ -1,0 +1,541 @@
+//! The pool writer and reader against copying, compressing and summing the same bytes alone.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use boot_image::phase2;
+use jobs::Stop;
+use proto::{Contents, Owners, Proto, Store, import_directory};
+use serde::Serialize;
+use zpool_image::reader::Image;
+use zpool_image::{Compression, Effort, PoolOptions, TreeUsage, fletcher_4};
+
+use super::collect::{self, Collected};
+use super::measure::Part;
+use super::stage::{Done, TIME, own, shell};
+use super::{Cost, Measured, Plan, Spread, Stage, load, records, summarize, turn};
+use crate::failure::Failure;
+use crate::printer::{self, Printer};
+
+/// What is measured together, and what `--only` names.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    name: &'static str,
+    stages: &'static [Stage],
+    /// Whether one run is enough: sizes are the same each time.
+    once: bool,
+    targets: &'static [Target],
+}
+
+/// What a number should be.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    what: &'static str,
+    wanted: Wanted,
+    unit: &'static str,
+    /// The number, from one run of each stage by name.
+    number: fn(&Runs<'_>) -> f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    AtLeast(f64),
+    AtMost(f64),
+    Below(f64),
+}
+
+/// One run of each stage.
+type Runs<'a> = BTreeMap<&'static str, &'a (Cost, Done)>;
+
+/// Entries of the trees that show how memory grows.
+const ENTRIES: [u64; 2] = [30_000, 130_000];
+/// Bytes of a record when sums are measured alone.
+const RECORD: usize = 128 << 10;
+
+const GROUPS: [Group; 5] = [
+    Group {
+        name: "off",
+        stages: &[
+            own("write-off", None),
+            own("write-off-sha256", None),
+            shell(
+                "cp-sha256sum",
+                "input/tree",
+                "cp -a input/tree scratch/tree && find input/tree -type f -print0 | sort -z | \
+                 xargs -0 sha256sum > scratch/sums",
+            ),
+        ],
+        once: false,
+        targets: &[
+            Target {
+                what: "write, compression off: speed against cp -a and sha256sum",
+                wanted: Wanted::AtLeast(0.6),
+                unit: "x",
+                number: |runs| wall(runs, "cp-sha256sum") / wall(runs, "write-off"),
+            },
+            Target {
+                what: "the same with the SHA-256 of the image",
+                wanted: Wanted::AtLeast(0.6),
+                unit: "x",
+                number: |runs| wall(runs, "cp-sha256sum") / wall(runs, "write-off-sha256"),
+            },
+            Target {
+                what: "write, compression off: peak memory",
+                wanted: Wanted::AtMost(128.0),
+                unit: "MiB",
+                number: |runs| peak(runs, "write-off") / MIB,
+            },
+        ],
+    },
+    Group {
+        name: "gzip-9",
+        stages: &[
+            own("write-gzip-9", None),
+            own("write-gzip-9-one-thread", None),
+            own("deflate-alone", None),
+        ],
+        once: false,
+        targets: &[
+            Target {
+                what: "write, gzip-9: processor time against the library alone",
+                wanted: Wanted::AtMost(1.1),
+                unit: "x",
+                number: |runs| cpu(runs, "write-gzip-9") / cpu(runs, "deflate-alone"),
+            },
+            Target {
+                what: "write, gzip-9: speed on all processors against one",
+                wanted: Wanted::AtLeast(1.8),
+                unit: "x",
+                number: |runs| wall(runs, "write-gzip-9-one-thread") / wall(runs, "write-gzip-9"),
+            },
+            Target {
+                what: "write, gzip-9: peak memory",
+                wanted: Wanted::AtMost(128.0),
+                unit: "MiB",
+                number: |runs| peak(runs, "write-gzip-9") / MIB,
+            },
+        ],
+    },
+    Group {
+        name: "size",
+        stages: &[own("records-gzip-9", None), own("records-zlib-9", None)],
+        once: true,
+        targets: &[Target {
+            what: "records, gzip-9: allocated against zlib at level 9",
+            wanted: Wanted::Below(1.0),
+            unit: "x",
+            number: |runs| output(runs, "records-gzip-9") / output(runs, "records-zlib-9"),
+        }],
+    },
+    Group {
+        name: "memory",
+        stages: &[own("entries-30000", None), own("entries-130000", None)],
+        once: false,
+        targets: &[
+            Target {
+                what: "30,000 small files: peak memory",
+                wanted: Wanted::AtMost(128.0),
+                unit: "MiB",
+                number: |runs| peak(runs, "entries-30000") / MIB,
+            },
+            Target {
+                what: "memory for each further entry",
+                wanted: Wanted::AtMost(1024.0),
+                unit: "bytes",
+                number: |runs| {
+                    let more = peak(runs, "entries-130000") - peak(runs, "entries-30000");
+                    more / (ENTRIES[1] - ENTRIES[0]) as f64
+                },
+            },
+        ],
+    },
+    Group {
+        name: "verify",
+        stages: &[
+            own("verify-off", None),
+            own("verify-gzip-1", None),
+            own("fletcher-4-alone", None),
+        ],
+        once: false,
+        targets: &[Target {
+            what: "verify, compression off: speed against Fletcher-4 alone",
+            wanted: Wanted::AtLeast(0.8),
+            unit: "x",
+            number: |runs| speed(runs, "verify-off") / speed(runs, "fletcher-4-alone"),
+        }],
+    },
+];
+
+const MIB: f64 = 1_048_576.0;
+
+/// The names of the groups.
+pub(crate) const NAMES: [&str; 5] = ["off", "gzip-9", "size", "memory", "verify"];
+
+fn wall(runs: &Runs<'_>, name: &str) -> f64 {
+    runs[name].0.wall.as_secs_f64()
+}
+
+fn cpu(runs: &Runs<'_>, name: &str) -> f64 {
+    runs[name].0.cpu.as_secs_f64()
+}
+
+fn peak(runs: &Runs<'_>, name: &str) -> f64 {
+    runs[name].1.peak as f64
+}
+
+fn output(runs: &Runs<'_>, name: &str) -> f64 {
+    runs[name].1.output as f64
+}
+
+fn speed(runs: &Runs<'_>, name: &str) -> f64 {
+    runs[name].1.input as f64 / wall(runs, name)
+}
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct PoolReport {
+    /// Processors that this process may use.
+    pub(crate) processors: usize,
+    /// The load of the machine, as `/proc/loadavg` has it, before and after.
+    pub(crate) load: [String; 2],
+    /// The tree.
+    pub(crate) tree: Collected,
+    /// How often each stage ran by turns with the others of its group.
+    pub(crate) runs: usize,
+    /// The stages, in the order they took turns.
+    pub(crate) stages: Vec<Measured>,
+    /// What they say.
+    pub(crate) judged: Vec<Judged>,
+}
+
+/// A number and what it should be.
+#[derive(Debug, Serialize)]
+pub(crate) struct Judged {
+    pub(crate) what: &'static str,
+    /// In words, e.g. `at least 0.6 x`.
+    pub(crate) wanted: String,
+    pub(crate) unit: &'static str,
+    /// Over the runs: each is compared with that of the same turn.
+    pub(crate) measured: Spread,
+    /// Whether the median is as wanted.
+    pub(crate) met: bool,
+}
+
+impl Wanted {
+    fn is_met(self, number: f64) -> bool {
+        match self {
+            Self::AtLeast(limit) => number >= limit,
+            Self::AtMost(limit) => number <= limit,
+            Self::Below(limit) => number < limit,
+        }
+    }
+
+    fn words(self, unit: &str) -> String {
+        match self {
+            Self::AtLeast(limit) => format!("at least {limit} {unit}"),
+            Self::AtMost(limit) => format!("at most {limit} {unit}"),
+            Self::Below(limit) => format!("below {limit} {unit}"),
+        }
+    }
+}
+
+/// Collects a tree and measures the groups that are named, or all.
+pub(crate) fn run(
+    directory: &Path,
+    from: &[PathBuf],
+    plan: Plan,
+    runs: usize,
+    only: &[String],
+    stop: &Stop,
+    printer: &Printer,
+) -> Result<PoolReport, Failure> {
+    let before = load();
+    let tree = prepare(directory, from, plan, only, printer)?;
+    let (mut stages, mut judged) = (Vec::new(), Vec::new());
+    for group in chosen(only) {
+        let runs = if group.once { 1 } else { runs };
+        let mut samples: Vec<Vec<(Cost, Done)>> = vec![Vec::new(); group.stages.len()];
+        for run in 1..=runs {
+            for (stage, samples) in group.stages.iter().zip(&mut samples) {
+                let (cost, done) = turn(stage, directory, stop)?;
+                printer.say(format_args!(
+                    "run {run} of {runs}: {:<23} {:>8}, processors {:>8}, peak {}",
+                    stage.name,
+                    printer::seconds(cost.wall),
+                    printer::seconds(cost.cpu),
+                    printer::bytes(done.peak)
+                ));
+                samples.push((cost, done));
+            }
+        }
+        judged.extend(group.targets.iter().map(|target| judge(target, group.stages, &samples)));
+        stages.extend(group.stages.iter().zip(&samples).map(|(stage, s)| summarize(stage, s)));
+    }
+    Ok(PoolReport {
+        processors: std::thread::available_parallelism().map_or(1, usize::from),
+        load: [before, load()],
+        tree,
+        runs,
+        stages,
+        judged,
+    })
+}
+
+fn chosen(only: &[String]) -> impl Iterator<Item = &'static Group> {
+    GROUPS.iter().filter(|group| is_chosen(only, group.name))
+}
+
+fn is_chosen(only: &[String], name: &str) -> bool {
+    only.is_empty() || only.iter().any(|wanted| wanted == name)
+}
+
+fn judge(target: &Target, stages: &[Stage], samples: &[Vec<(Cost, Done)>]) -> Judged {
+    let runs = samples.iter().map(Vec::len).min().unwrap_or(0);
+    let numbers = (0..runs).map(|run| {
+        let all = stages.iter().zip(samples).map(|(stage, samples)| (stage.name, &samples[run]));
+        (target.number)(&all.collect())
+    });
+    let measured = Spread::of(numbers);
+    Judged {
+        what: target.what,
+        wanted: target.wanted.words(target.unit),
+        unit: target.unit,
+        measured,
+        met: target.wanted.is_met(measured.median),
+    }
+}
+
+fn prepare(
+    directory: &Path,
+    from: &[PathBuf],
+    plan: Plan,
+    only: &[String],
+    printer: &Printer,
+) -> Result<Collected, Failure> {
+    let at = Places { directory };
+    let bytes = printer::bytes(plan.bytes);
+    printer.say(format_args!("collecting {} files, {bytes} ...", plan.files));
+    let collected = collect::collect(from, plan, &at.tree())?;
+    if collected.repeated > 0 {
+        printer.warn(format_args!(
+            "there are too few files: {} of {} repeat others with their bytes rotated",
+            collected.repeated, collected.files
+        ));
+    }
+    if is_chosen(only, "memory") {
+        for count in ENTRIES {
+            collect::entries(&at.entries(count), count)?;
+        }
+    }
+    if is_chosen(only, "verify") {
+        for compression in [Compression::Off, Compression::Gzip(1)] {
+            let options = PoolOptions { effort: Effort::Fast, ..options(compression) };
+            let proto = at.proto(&at.tree())?;
+            zpool_image::write(&proto, &options, &at.image(compression))?;
+        }
+    }
+    Ok(collected)
+}
+
+/// Places in the directory of the measurements.
+struct Places<'a> {
+    directory: &'a Path,
+}
+
+impl Places<'_> {
+    fn tree(&self) -> PathBuf {
+        self.directory.join("input/tree")
+    }
+
+    fn entries(&self, count: u64) -> PathBuf {
+        self.directory.join(format!("input/entries-{count}"))
+    }
+
+    fn image(&self, compression: Compression) -> PathBuf {
+        self.directory.join(format!("input/{compression}.img"))
+    }
+
+    fn scratch(&self, name: &str) -> PathBuf {
+        self.directory.join("scratch").join(name)
+    }
+
+    /// A tree as a proto; its files stay where they are.
+    fn proto(&self, tree: &Path) -> Result<Proto, Failure> {
+        Ok(Proto {
+            manifest: import_directory(tree, Owners::FromDisk)?,
+            contents: Contents {
+                store: Store::create(self.scratch("store"))?,
+                tree: Some(tree.to_owned()),
+            },
+        })
+    }
+}
+
+fn options(compression: Compression) -> PoolOptions {
+    PoolOptions { compression, timestamp: TIME.unsigned_abs(), ..PoolOptions::ramdisk() }
+}
+
+/// Runs one stage, if there is one of this name, and says what it did.
+pub(crate) fn run_stage(name: &str, directory: &Path) -> Option<Result<Done, Failure>> {
+    let at = Places { directory };
+    let gzip_9 = Compression::Gzip(9);
+    Some(match name {
+        "write-off" => write(&at, &at.tree(), Compression::Off),
+        "write-off-sha256" => write_and_seal(&at),
+        "write-gzip-9" => write(&at, &at.tree(), gzip_9),
+        "write-gzip-9-one-thread" => one_thread(|| write(&at, &at.tree(), gzip_9)),
+        "deflate-alone" => deflate_alone(&at),
+        "records-gzip-9" => write_records(&at),
+        "records-zlib-9" => records_zlib(&at),
+        "entries-30000" => write(&at, &at.entries(ENTRIES[0]), gzip_9),
+        "entries-130000" => write(&at, &at.entries(ENTRIES[1]), gzip_9),
+        "verify-off" => verify(&at.image(Compression::Off)),
+        "verify-gzip-1" => verify(&at.image(Compression::Gzip(1))),
+        "fletcher-4-alone" => fletcher_4_alone(&at.image(Compression::Off)),
+        _ => return None,
+    })
+}
+
+fn write(at: &Places<'_>, tree: &Path, compression: Compression) -> Result<Done, Failure> {
+    let out = at.scratch("pool.img");
+    let report = zpool_image::write(&at.proto(tree)?, &options(compression), &out)?;
+    Ok(Done::now(report.content, report.allocated))
+}
+
+/// Writes a pool as the image of a system is written: behind room for the header, which then gets
+/// the SHA-256.
+fn write_and_seal(at: &Places<'_>) -> Result<Done, Failure> {
+    let (proto, options) = (at.proto(&at.tree())?, options(Compression::Off));
+    let draft = at.scratch("draft");
+    let file = File::create(&draft)?;
+    let start = phase2::HEADER_SIZE as u64;
+    let trees = [(&*options.tree, &proto)];
+    let report = zpool_image::write_at(&trees, &options, &file, start, &draft)?.report;
+    let header = phase2::Options { target_size: u64::MAX, ..phase2::Options::new("bench") };
+    phase2::seal(&draft, &at.scratch("zfs.img"), &header, None)?;
+    Ok(Done::now(report.content, report.allocated))
+}
+
+fn one_thread<T>(action: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
+    action()
+}
+
+fn deflate_alone(at: &Places<'_>) -> Result<Done, Failure> {
+    let records = records::of(&at.tree())?;
+    let compress = records::libdeflate()?;
+    let (part, allocated) = Part::of(|| Ok(records::allocated(&records, compress)))?;
+    Ok(Done { part: Some(part), ..Done::now(length(&records), allocated) })
+}
+
+/// The pool again, of which only what its files' records take is told.
+fn write_records(at: &Places<'_>) -> Result<Done, Failure> {
+    let (proto, options) = (at.proto(&at.tree())?, options(Compression::Gzip(9)));
+    let trees = [(&*options.tree, &proto)];
+    let draft = zpool_image::draft(&trees, &options, &at.scratch("pool.img"))?;
+    let outcome = draft.outcome();
+    let of_files = |usage: &TreeUsage| -> u64 {
+        let entries = proto.manifest.iter().zip(&usage.allocated);
+        entries.filter(|((_, entry), _)| entry.content().is_some()).map(|(_, bytes)| *bytes).sum()
+    };
+    let trees = outcome.usage.iter().filter(|usage| usage.dataset == options.tree);
+    Ok(Done::now(outcome.report.content, trees.map(of_files).sum()))
+}
+
+fn records_zlib(at: &Places<'_>) -> Result<Done, Failure> {
+    let records = records::of(&at.tree())?;
+    let allocated = records::allocated(&records, records::zlib());
+    Ok(Done::now(length(&records), allocated))
+}
+
+fn length(records: &[Vec<u8>]) -> u64 {
+    records.iter().map(|record| record.len() as u64).sum()
+}
+
+fn verify(path: &Path) -> Result<Done, Failure> {
+    let verification = Image::open(path)?.verify()?;
+    if !verification.is_sound() {
+        return Err(Failure::new(format!("{} was written with errors", path.display())));
+    }
+    let stored = verification.counts.iter().map(|counts| counts.stored).sum();
+    Ok(Done::now(stored, 0))
+}
+
+/// Sums what is used of an image, in memory.
+fn fletcher_4_alone(path: &Path) -> Result<Done, Failure> {
+    let file = File::open(path)?;
+    let mut pieces = Vec::new();
+    for range in Image::open(path)?.used()? {
+        for at in range.clone().step_by(RECORD) {
+            let length = (range.end - at).min(RECORD as u64);
+            let mut piece = vec![0; usize::try_from(length)?];
+            file.read_exact_at(&mut piece, at)?;
+            pieces.push(piece);
+        }
+    }
+    let (part, sum) = Part::of(|| {
+        let sums = pieces.iter().map(|piece| fletcher_4(piece)[0]);
+        Ok(sums.fold(0u64, u64::wrapping_add))
+    })?;
+    // So that no compiler leaves it out.
+    if sum == 0 {
+        return Err(Failure::new("the image has only zeros"));
+    }
+    Ok(Done { part: Some(part), ..Done::now(length(&pieces), 0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_stage_runs_and_every_target_gets_its_numbers() {
+        let directory = tempfile::tempdir().unwrap();
+        let from = directory.path().join("from");
+        for number in 0..40u32 {
+            fs::create_dir_all(&from).unwrap();
+            let line = format!("{} {} ", number * number, number % 3);
+            fs::write(from.join(number.to_string()), line.repeat(1000)).unwrap();
+        }
+        let plan = Plan { files: 60, bytes: 600_000 };
+        let only = ["off", "gzip-9", "size", "verify"].map(str::to_owned);
+        let places = Places { directory: directory.path() };
+        prepare(directory.path(), &[from], plan, &only, &Printer::new()).unwrap();
+        for count in ENTRIES {
+            collect::entries(&places.entries(count), 150).unwrap();
+        }
+        for group in &GROUPS {
+            let mut samples = Vec::new();
+            for stage in group.stages {
+                let scratch = directory.path().join("scratch");
+                fs::create_dir_all(&scratch).unwrap();
+                let done = match stage.pipeline {
+                    // One thread is asked for once in a process.
+                    None if stage.name == "write-gzip-9-one-thread" => Done::now(1, 1),
+                    None => run_stage(stage.name, directory.path()).unwrap().unwrap(),
+                    Some(_) => turn(stage, directory.path(), &Stop::new()).unwrap().1,
+                };
+                let second = std::time::Duration::from_secs(1);
+                samples.push(vec![(Cost { wall: second, cpu: second, peak: done.peak }, done)]);
+                let _ = fs::remove_dir_all(&scratch);
+            }
+            for target in group.targets {
+                let judged = judge(target, group.stages, &samples);
+                assert!(judged.measured.median.is_finite(), "{}", target.what);
+            }
+        }
+        assert_eq!(GROUPS.map(|group| group.name), NAMES);
+    }
+
+    #[test]
+    fn limits_count_as_they_are_said() {
+        assert!(Wanted::AtLeast(1.0).is_met(1.0) && !Wanted::AtLeast(1.0).is_met(0.9));
+        assert!(Wanted::AtMost(1.0).is_met(1.0) && !Wanted::AtMost(1.0).is_met(1.1));
+        assert!(Wanted::Below(1.0).is_met(0.9) && !Wanted::Below(1.0).is_met(1.0));
+        assert_eq!(Wanted::AtMost(128.0).words("MiB"), "at most 128 MiB");
+    }
+}
