@@ -108,9 +108,9 @@ fn what_does_not_agree_with_the_packages_is_named() {
         &|root| {
             let config = root.join("var/pkg/pkg5.image");
             let text = fs::read_to_string(&config).unwrap();
-            fs::write(config, text.replace("version = 4", "version = 5")).unwrap();
+            fs::write(config, text.replace("version = 4", "version = 6")).unwrap();
         },
-        &["image format \"5\" is not supported"],
+        &["image format \"6\" is not known"],
     );
     change(
         "broken list",

@@ -71,6 +71,7 @@ fn an_unsolvable_request_names_both_sides() {
         chosen(packages, &["a", "c"]).unwrap_err(),
         "no version of b fits:\n  incorporation c@1:20260102T030405Z holds b at 1.1\n  \
          a@2.0:20260102T030405Z needs b at 1.2 or newer\n  \
+         leave out a or c, or ask for other versions\n  \
          known versions of b: 1.2:20260102T030405Z, 1.1:20260102T030405Z"
     );
     let error = chosen(&[("a@1", &["require nowhere"])], &["a"]).unwrap_err();

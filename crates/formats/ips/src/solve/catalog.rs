@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::depend::Facts;
 use crate::image::ImageConfig;
-use crate::{Error, Fmri, Image, Manifest, Origin};
+use crate::{Error, Fmri, Image, Manifest, Origin, Version};
 
 /// One version of a package that could be chosen.
 pub(crate) struct Candidate {
@@ -20,6 +20,12 @@ pub(crate) struct Candidate {
 impl Candidate {
     pub(crate) fn is_installed(&self) -> bool {
         self.installed.is_some()
+    }
+
+    /// Name and version, without build and publisher.
+    pub(crate) fn short(&self) -> String {
+        let version = self.fmri.version.as_ref().map(Version::short).unwrap_or_default();
+        format!("{}@{version}", self.fmri.stem)
     }
 }
 

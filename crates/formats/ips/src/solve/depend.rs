@@ -67,6 +67,15 @@ impl Facts {
         })
     }
 
+    /// The limits on the version of a package.
+    pub(crate) fn limits_on(&self, stem: &str) -> impl Iterator<Item = Limit> {
+        let depends = self.depends.iter();
+        depends.flat_map(move |depend| {
+            let targets = depend.on.iter().filter(move |target| target.stem == stem);
+            targets.filter_map(move |target| depend.limit_on(target))
+        })
+    }
+
     /// Whether it holds others at versions.
     pub(crate) fn is_incorporation(&self) -> bool {
         self.depends.iter().any(|depend| depend.kind == DependKind::Incorporate)
@@ -74,6 +83,17 @@ impl Facts {
 }
 
 impl Depend {
+    /// The limit that it sets on the version of a package that may be there for other reasons.
+    pub(crate) fn limit_on(&self, target: &Fmri) -> Option<Limit> {
+        let version = target.version.clone();
+        match self.kind {
+            DependKind::Require | DependKind::Optional => version.map(Limit::AtLeast),
+            DependKind::Incorporate => version.map(Limit::Within),
+            DependKind::Exclude => Some(Limit::Not(version)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn of(action: &Action) -> Result<Self, String> {
         let refuse = |problem: String| format!("`{action}`: {problem}");
         let kind = match action.get("type").unwrap_or_default() {
@@ -106,7 +126,7 @@ impl Depend {
 }
 
 /// A limit on the version of a package.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Limit {
     /// This version or a newer one.
     AtLeast(Version),

@@ -1,9 +1,15 @@
 //! Which versions of which packages an image gets.
 
+//!
+//! `resolvo` does the solving. What it cannot know is decided here: which packages are asked for,
+//! in which order versions are tried, and that an obsolete package does not come back at an older
+//! version.
+
 mod catalog;
 mod depend;
+mod explain;
 mod pattern;
-mod search;
+mod provider;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +18,8 @@ use catalog::{Candidates, Wish};
 use depend::Limit;
 pub(crate) use depend::{Depend, DependKind};
 pub(crate) use pattern::Pattern;
-use search::Search;
+use provider::{Barred, Provider, Range};
+use resolvo::{Problem, Solver, UnsolvableOrCancelled};
 
 use crate::{Error, Fmri, Image, Manifest, Origin};
 
@@ -70,14 +77,7 @@ pub fn solve(
         }
     }
     let candidates = Candidates::new(&image.config, image, origins, &wishes);
-    let mut search = Search::new(&candidates);
-    for package in &image.packages {
-        search.request(&package.fmri.stem, None, "the image");
-    }
-    for (stem, pattern) in &requests {
-        search.request(stem, pattern.version.clone().map(Limit::Within), "the request");
-    }
-    let chosen = search.run()?;
+    let chosen = choose(&candidates, image, &requests)?;
     let mut result = Vec::new();
     for (stem, at) in chosen {
         let candidate = &candidates.of(&stem)[at];
@@ -93,4 +93,148 @@ pub fn solve(
         });
     }
     Ok(result)
+}
+
+/// A package that is asked for from outside: by whom, and at which version.
+struct Asked<'a> {
+    stem: &'a str,
+    who: &'a str,
+    range: Range,
+}
+
+/// The candidate for each package: its place among the package's candidates.
+fn choose(
+    candidates: &Candidates<'_>,
+    image: &Image,
+    requests: &[(String, &Pattern)],
+) -> Result<BTreeMap<String, usize>, Error> {
+    let installed = image.packages.iter().map(|package| Asked {
+        stem: &package.fmri.stem,
+        who: "the image",
+        range: Range::Any,
+    });
+    let requested = requests.iter().map(|(stem, pattern)| Asked {
+        stem,
+        who: "the request",
+        range: pattern.version.clone().map_or(Range::Any, |v| Range::Limited(Limit::Within(v))),
+    });
+    let asked: Vec<Asked<'_>> = installed.chain(requested).collect();
+    let mut barred = Barred::new();
+    let mut firm = BTreeSet::new();
+    loop {
+        let chosen = solve_once(candidates, &asked, &barred, &firm)?;
+        if let Some((stem, place, why)) = gone(candidates, &asked, &chosen)? {
+            barred.insert(stem, (place, why));
+            continue;
+        }
+        let needed = needed(candidates, &asked, &chosen)?;
+        // Only what some alternative was taken for can become firm, so this ends.
+        if needed.len() == chosen.len() || needed.is_subset(&firm) {
+            return Ok(chosen);
+        }
+        firm.extend(needed);
+    }
+}
+
+fn solve_once(
+    candidates: &Candidates<'_>,
+    asked: &[Asked<'_>],
+    barred: &Barred,
+    firm: &BTreeSet<String>,
+) -> Result<BTreeMap<String, usize>, Error> {
+    let provider = Provider::new(candidates, barred, firm);
+    let requirements = asked
+        .iter()
+        .map(|asked| provider::requirement(provider.range(asked.stem, asked.range.clone())))
+        .collect();
+    let mut solver = Solver::new(provider);
+    let result = solver.solve(Problem::new().requirements(requirements));
+    if let Some(error) = solver.provider().failure.take() {
+        return Err(error);
+    }
+    match result {
+        Ok(ids) => {
+            let pool = &solver.provider().pool;
+            let place = |id| {
+                let solvable = pool.resolve_solvable(id);
+                (pool.resolve_package_name(solvable.name).clone(), solvable.record.0)
+            };
+            Ok(ids.into_iter().map(place).collect())
+        }
+        Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
+            let who = asked.iter().map(|asked| (asked.stem.to_owned(), asked.who)).collect();
+            Err(explain::explain(&conflict, &solver, &who))
+        }
+        // Nothing cancels but a failure.
+        Err(UnsolvableOrCancelled::Cancelled(_)) => Err(Error::Unsolvable {
+            package: "the packages".to_owned(),
+            reasons: Vec::new(),
+            known: Vec::new(),
+        }),
+    }
+}
+
+/// A package that was chosen at a version from before it became obsolete, although everything
+/// allows the obsolete one: what was given up is not meant to come back. Its name, the first place
+/// that is too old, and the reason.
+fn gone(
+    candidates: &Candidates<'_>,
+    asked: &[Asked<'_>],
+    chosen: &BTreeMap<String, usize>,
+) -> Result<Option<(String, usize, String)>, Error> {
+    for (stem, place) in chosen {
+        let of_stem = candidates.of(stem);
+        if of_stem[*place].is_installed() {
+            continue;
+        }
+        for (newer, candidate) in of_stem[..*place].iter().enumerate() {
+            let Some(version) = &candidate.fmri.version else { continue };
+            if !candidates.facts(candidate)?.obsolete || candidate.is_installed() {
+                continue;
+            }
+            let mut allowed = asked.iter().filter(|a| a.stem == stem).all(
+                |asked| !matches!(&asked.range, Range::Limited(limit) if !limit.allows(version)),
+            );
+            for (other, place) in chosen {
+                let facts = candidates.facts(&candidates.of(other)[*place])?;
+                allowed &= facts.limits_on(stem).all(|limit| limit.allows(version));
+            }
+            if allowed {
+                let why = format!("{} is obsolete", candidate.short());
+                return Ok(Some((stem.clone(), newer, why)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The chosen packages that are needed whichever alternative is taken of several that were chosen.
+fn needed(
+    candidates: &Candidates<'_>,
+    asked: &[Asked<'_>],
+    chosen: &BTreeMap<String, usize>,
+) -> Result<BTreeSet<String>, Error> {
+    let mut needed = BTreeSet::new();
+    let mut left: Vec<&str> = asked.iter().map(|asked| asked.stem).collect();
+    while let Some(stem) = left.pop() {
+        let Some((stem, place)) = chosen.get_key_value(stem) else { continue };
+        if !needed.insert(stem.clone()) {
+            continue;
+        }
+        for depend in &candidates.facts(&candidates.of(stem)[*place])?.depends {
+            let targets = depend.on.iter().map(|target| target.stem.as_str());
+            let targets: Vec<&str> = targets.filter(|stem| chosen.contains_key(*stem)).collect();
+            match depend.kind {
+                DependKind::Require | DependKind::Group => left.extend(targets),
+                DependKind::RequireAny if targets.len() == 1 => left.extend(targets),
+                DependKind::Conditional
+                    if depend.predicate.as_ref().is_some_and(|p| chosen.contains_key(&p.stem)) =>
+                {
+                    left.extend(targets);
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(needed)
 }

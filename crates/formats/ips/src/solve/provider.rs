@@ -1,0 +1,254 @@
+//! What the solver asks about packages: names, versions, and what they need.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display};
+
+use resolvo::utils::{Pool, VersionSet};
+use resolvo::{
+    Candidates as Solvables, Condition, ConditionId, ConditionalRequirement, Dependencies,
+    DependencyProvider, Interner, KnownDependencies, NameId, Requirement, SolvableId, SolverCache,
+    StringId, VersionSetId, VersionSetUnionId,
+};
+
+use super::catalog::{Candidate, Candidates};
+use super::depend::{DependKind, Limit};
+use crate::{Error, Fmri, Version};
+
+/// Which versions of a package are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Range {
+    Any,
+    Limited(Limit),
+}
+
+/// A candidate: its place among those of its package.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place(pub(super) usize);
+
+impl Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl VersionSet for Range {
+    type V = Place;
+}
+
+impl Range {
+    /// This version or a newer one, if one is named.
+    fn at_least(fmri: &Fmri) -> Self {
+        fmri.version.clone().map_or(Self::Any, |version| Self::Limited(Limit::AtLeast(version)))
+    }
+
+    fn allows(&self, version: Option<&Version>) -> bool {
+        match (self, version) {
+            (Self::Any, _) => true,
+            (Self::Limited(limit), Some(version)) => limit.allows(version),
+            (Self::Limited(_), None) => false,
+        }
+    }
+}
+
+/// Packages whose versions from a place on are not to be taken, and why.
+pub(super) type Barred = BTreeMap<String, (usize, String)>;
+
+/// Answers the solver from the candidates.
+pub(super) struct Provider<'a> {
+    pub(super) candidates: &'a Candidates<'a>,
+    pub(super) pool: Pool<Range>,
+    barred: &'a Barred,
+    /// Packages that are needed anyway: the first choice where one of several is needed.
+    firm: &'a BTreeSet<String>,
+    /// What went wrong while a manifest was read; the solver is stopped then.
+    pub(super) failure: RefCell<Option<Error>>,
+}
+
+impl<'a> Provider<'a> {
+    pub(super) fn new(
+        candidates: &'a Candidates<'a>,
+        barred: &'a Barred,
+        firm: &'a BTreeSet<String>,
+    ) -> Self {
+        Self { candidates, pool: Pool::new(), barred, firm, failure: RefCell::new(None) }
+    }
+
+    /// The versions of a package that are meant.
+    pub(super) fn range(&self, stem: &str, range: Range) -> VersionSetId {
+        self.pool.intern_version_set(self.pool.intern_package_name(stem), range)
+    }
+
+    /// The candidate that the solver knows by a number.
+    pub(super) fn candidate(&self, id: SolvableId) -> (&str, &'a Candidate) {
+        let solvable = self.pool.resolve_solvable(id);
+        let stem = self.pool.resolve_package_name(solvable.name);
+        (stem, &self.candidates.of(stem)[solvable.record.0])
+    }
+
+    /// Why a candidate cannot be taken at all.
+    fn refused(
+        &self,
+        stem: &str,
+        at: usize,
+        candidate: &Candidate,
+    ) -> Result<Option<String>, Error> {
+        if let Some((from, why)) = self.barred.get(stem)
+            && at >= *from
+        {
+            return Ok(Some(why.clone()));
+        }
+        let facts = self.candidates.facts(candidate)?;
+        Ok(match &facts.unsupported {
+            Some(unsupported) => Some(format!("{} {unsupported}", candidate.short())),
+            None if facts.obsolete && !candidate.is_installed() => {
+                Some(format!("{} is obsolete", candidate.short()))
+            }
+            None => None,
+        })
+    }
+
+    fn solvables(&self, name: NameId) -> Result<Solvables, Error> {
+        let stem = self.pool.resolve_package_name(name);
+        let mut found = Solvables::default();
+        for (at, candidate) in self.candidates.of(stem).iter().enumerate() {
+            let id = self.pool.intern_solvable(name, Place(at));
+            if let Some(why) = self.refused(stem, at, candidate)? {
+                found.excluded.push((id, self.pool.intern_string(why)));
+            }
+            found.candidates.push(id);
+        }
+        Ok(found)
+    }
+
+    fn dependencies(&self, candidate: &Candidate) -> Result<KnownDependencies, Error> {
+        let mut known = KnownDependencies::default();
+        for depend in &self.candidates.facts(candidate)?.depends {
+            let need = |fmri: &Fmri| self.range(&fmri.stem, Range::at_least(fmri));
+            match (depend.kind, &depend.on[..]) {
+                (DependKind::Require, [target]) => known.requirements.push(need(target).into()),
+                (DependKind::RequireAny, targets) => {
+                    let (firm, others): (Vec<_>, Vec<_>) =
+                        targets.iter().partition(|target| self.firm.contains(&target.stem));
+                    let mut ranges = firm.into_iter().chain(others).map(need);
+                    if let Some(first) = ranges.next() {
+                        let union = self.pool.intern_version_set_union(first, ranges);
+                        known.requirements.push(union.into());
+                    }
+                }
+                (DependKind::Group, targets) => {
+                    for target in targets {
+                        if self.candidates.is_there(&target.stem)? {
+                            known.requirements.push(need(target).into());
+                        }
+                    }
+                }
+                (DependKind::Conditional, [target]) => {
+                    if let Some(predicate) = &depend.predicate {
+                        let condition = Condition::Requirement(need(predicate));
+                        known.requirements.push(ConditionalRequirement {
+                            condition: Some(self.pool.intern_condition(condition)),
+                            requirement: need(target).into(),
+                        });
+                    }
+                }
+                (_, [target]) => {
+                    if let Some(limit) = depend.limit_on(target) {
+                        known.constrains.push(self.range(&target.stem, Range::Limited(limit)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(known)
+    }
+
+    /// Keeps an error for after the solver has stopped.
+    fn keep<T>(&self, result: Result<T, Error>) -> Option<T> {
+        result.map_err(|error| *self.failure.borrow_mut() = Some(error)).ok()
+    }
+}
+
+impl Interner for Provider<'_> {
+    type NameId = NameId;
+    type SolvableId = SolvableId;
+
+    fn display_solvable(&self, solvable: SolvableId) -> impl Display + '_ {
+        self.candidate(solvable).1.short()
+    }
+
+    fn display_name(&self, name: NameId) -> impl Display + '_ {
+        self.pool.resolve_package_name(name)
+    }
+
+    fn display_version_set(&self, version_set: VersionSetId) -> impl Display + '_ {
+        format!("{:?}", self.pool.resolve_version_set(version_set))
+    }
+
+    fn display_string(&self, string_id: StringId) -> impl Display + '_ {
+        self.pool.resolve_string(string_id)
+    }
+
+    fn version_set_name(&self, version_set: VersionSetId) -> NameId {
+        self.pool.resolve_version_set_package_name(version_set)
+    }
+
+    fn solvable_name(&self, solvable: SolvableId) -> NameId {
+        self.pool.resolve_solvable(solvable).name
+    }
+
+    fn version_sets_in_union(
+        &self,
+        union: VersionSetUnionId,
+    ) -> impl Iterator<Item = VersionSetId> {
+        self.pool.resolve_version_set_union(union)
+    }
+
+    fn resolve_condition(&self, condition: ConditionId) -> Condition {
+        self.pool.resolve_condition(condition).clone()
+    }
+}
+
+impl DependencyProvider for Provider<'_> {
+    async fn filter_candidates(
+        &self,
+        candidates: &[SolvableId],
+        version_set: VersionSetId,
+        inverse: bool,
+    ) -> Vec<SolvableId> {
+        let range = self.pool.resolve_version_set(version_set);
+        let version = |id: SolvableId| self.candidate(id).1.fmri.version.as_ref();
+        candidates.iter().copied().filter(|id| range.allows(version(*id)) != inverse).collect()
+    }
+
+    async fn get_candidates(&self, name: NameId) -> Option<Solvables> {
+        let stem = self.pool.resolve_package_name(name);
+        if self.candidates.of(stem).is_empty() {
+            return None;
+        }
+        self.keep(self.solvables(name))
+    }
+
+    /// Candidates are kept best first; of several packages the first named comes first.
+    async fn sort_candidates(&self, _: &SolverCache<Self>, solvables: &mut [SolvableId]) {
+        solvables.sort_by_key(|id| self.pool.resolve_solvable(*id).record.0);
+    }
+
+    async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
+        let candidate = self.candidate(solvable).1;
+        match self.keep(self.dependencies(candidate)) {
+            Some(known) => Dependencies::Known(known),
+            None => Dependencies::Unknown(self.pool.intern_string("its manifest cannot be read")),
+        }
+    }
+
+    fn should_cancel_with_value(&self) -> Option<Box<dyn Any>> {
+        self.failure.borrow().is_some().then(|| Box::new(()) as Box<dyn Any>)
+    }
+}
+
+/// Requirements from outside.
+pub(super) fn requirement(version_set: VersionSetId) -> ConditionalRequirement {
+    Requirement::Single(version_set).into()
+}
