@@ -1,21 +1,19 @@
 //! The pool writer and reader against copying, compressing and summing the same bytes alone.
 
+mod stages;
+
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use boot_image::phase2;
 use jobs::Stop;
-use proto::{Contents, Owners, Proto, Store, import_directory};
 use serde::Serialize;
-use zpool_image::reader::Image;
-use zpool_image::{Compression, Effort, PoolOptions, TreeUsage, fletcher_4};
+use zpool_image::{Compression, Effort, PoolOptions};
 
+pub(crate) use self::stages::run_stage;
+use self::stages::{ENTRIES, Places, options};
 use super::collect::{self, Collected};
-use super::measure::Part;
-use super::stage::{Done, TIME, own, shell};
-use super::{Cost, Measured, Plan, Spread, Stage, load, records, summarize, turn};
+use super::stage::{Done, own, shell};
+use super::{Cost, Measured, Plan, Spread, Stage, load, summarize, turn};
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
 
@@ -49,12 +47,7 @@ enum Wanted {
 /// One run of each stage.
 type Runs<'a> = BTreeMap<&'static str, &'a (Cost, Done)>;
 
-/// Entries of the trees that show how memory grows.
-const ENTRIES: [u64; 2] = [30_000, 130_000];
-/// Bytes of a record when sums are measured alone.
-const RECORD: usize = 128 << 10;
-
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     Group {
         name: "off",
         stages: &[
@@ -166,12 +159,23 @@ const GROUPS: [Group; 5] = [
             number: |runs| speed(runs, "verify-off") / speed(runs, "fletcher-4-alone"),
         }],
     },
+    Group {
+        name: "image",
+        stages: &[own("image-one-reading", None), own("image-step-by-step", None)],
+        once: false,
+        targets: &[Target {
+            what: "pool, phase 2 and os.tar.gz: speed of one reading against step by step",
+            wanted: Wanted::AtLeast(1.0),
+            unit: "x",
+            number: |runs| wall(runs, "image-step-by-step") / wall(runs, "image-one-reading"),
+        }],
+    },
 ];
 
 const MIB: f64 = 1_048_576.0;
 
 /// The names of the groups.
-pub(crate) const NAMES: [&str; 5] = ["off", "gzip-9", "size", "memory", "verify"];
+pub(crate) const NAMES: [&str; 6] = ["off", "gzip-9", "size", "memory", "verify", "image"];
 
 fn wall(runs: &Runs<'_>, name: &str) -> f64 {
     runs[name].0.wall.as_secs_f64()
@@ -337,153 +341,6 @@ fn prepare(
         }
     }
     Ok(collected)
-}
-
-/// Places in the directory of the measurements.
-struct Places<'a> {
-    directory: &'a Path,
-}
-
-impl Places<'_> {
-    fn tree(&self) -> PathBuf {
-        self.directory.join("input/tree")
-    }
-
-    fn entries(&self, count: u64) -> PathBuf {
-        self.directory.join(format!("input/entries-{count}"))
-    }
-
-    fn image(&self, compression: Compression) -> PathBuf {
-        self.directory.join(format!("input/{compression}.img"))
-    }
-
-    fn scratch(&self, name: &str) -> PathBuf {
-        self.directory.join("scratch").join(name)
-    }
-
-    /// A tree as a proto; its files stay where they are.
-    fn proto(&self, tree: &Path) -> Result<Proto, Failure> {
-        Ok(Proto {
-            manifest: import_directory(tree, Owners::FromDisk)?,
-            contents: Contents {
-                store: Store::create(self.scratch("store"))?,
-                tree: Some(tree.to_owned()),
-            },
-        })
-    }
-}
-
-fn options(compression: Compression) -> PoolOptions {
-    PoolOptions { compression, timestamp: TIME.unsigned_abs(), ..PoolOptions::ramdisk() }
-}
-
-/// Runs one stage, if there is one of this name, and says what it did.
-pub(crate) fn run_stage(name: &str, directory: &Path) -> Option<Result<Done, Failure>> {
-    let at = Places { directory };
-    let gzip_9 = Compression::Gzip(9);
-    Some(match name {
-        "write-off" => write(&at, &at.tree(), Compression::Off),
-        "write-off-sha256" => write_and_seal(&at),
-        "write-gzip-9" => write(&at, &at.tree(), gzip_9),
-        "write-gzip-9-one-thread" => one_thread(|| write(&at, &at.tree(), gzip_9)),
-        "deflate-alone" => deflate_alone(&at),
-        "records-gzip-9" => write_records(&at),
-        "records-zlib-9" => records_zlib(&at),
-        "entries-30000" => write(&at, &at.entries(ENTRIES[0]), gzip_9),
-        "entries-130000" => write(&at, &at.entries(ENTRIES[1]), gzip_9),
-        "verify-off" => verify(&at.image(Compression::Off)),
-        "verify-gzip-1" => verify(&at.image(Compression::Gzip(1))),
-        "fletcher-4-alone" => fletcher_4_alone(&at.image(Compression::Off)),
-        _ => return None,
-    })
-}
-
-fn write(at: &Places<'_>, tree: &Path, compression: Compression) -> Result<Done, Failure> {
-    let out = at.scratch("pool.img");
-    let report = zpool_image::write(&at.proto(tree)?, &options(compression), &out)?;
-    Ok(Done::now(report.content, report.allocated))
-}
-
-/// Writes a pool as the image of a system is written: behind room for the header, which then gets
-/// the SHA-256.
-fn write_and_seal(at: &Places<'_>) -> Result<Done, Failure> {
-    let (proto, options) = (at.proto(&at.tree())?, options(Compression::Off));
-    let draft = at.scratch("draft");
-    let file = File::create(&draft)?;
-    let start = phase2::HEADER_SIZE as u64;
-    let trees = [(&*options.tree, &proto)];
-    let report = zpool_image::write_at(&trees, &options, &file, start, &draft)?.report;
-    let header = phase2::Options { target_size: u64::MAX, ..phase2::Options::new("bench") };
-    phase2::seal(&draft, &at.scratch("zfs.img"), &header, None)?;
-    Ok(Done::now(report.content, report.allocated))
-}
-
-fn one_thread<T>(action: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
-    action()
-}
-
-fn deflate_alone(at: &Places<'_>) -> Result<Done, Failure> {
-    let records = records::of(&at.tree())?;
-    let compress = records::libdeflate()?;
-    let (part, allocated) = Part::of(|| Ok(records::allocated(&records, compress)))?;
-    Ok(Done { part: Some(part), ..Done::now(length(&records), allocated) })
-}
-
-/// The pool again, of which only what its files' records take is told.
-fn write_records(at: &Places<'_>) -> Result<Done, Failure> {
-    let (proto, options) = (at.proto(&at.tree())?, options(Compression::Gzip(9)));
-    let trees = [(&*options.tree, &proto)];
-    let draft = zpool_image::draft(&trees, &options, &at.scratch("pool.img"))?;
-    let outcome = draft.outcome();
-    let of_files = |usage: &TreeUsage| -> u64 {
-        let entries = proto.manifest.iter().zip(&usage.allocated);
-        entries.filter(|((_, entry), _)| entry.content().is_some()).map(|(_, bytes)| *bytes).sum()
-    };
-    let trees = outcome.usage.iter().filter(|usage| usage.dataset == options.tree);
-    Ok(Done::now(outcome.report.content, trees.map(of_files).sum()))
-}
-
-fn records_zlib(at: &Places<'_>) -> Result<Done, Failure> {
-    let records = records::of(&at.tree())?;
-    let allocated = records::allocated(&records, records::zlib());
-    Ok(Done::now(length(&records), allocated))
-}
-
-fn length(records: &[Vec<u8>]) -> u64 {
-    records.iter().map(|record| record.len() as u64).sum()
-}
-
-fn verify(path: &Path) -> Result<Done, Failure> {
-    let verification = Image::open(path)?.verify()?;
-    if !verification.is_sound() {
-        return Err(Failure::new(format!("{} was written with errors", path.display())));
-    }
-    let stored = verification.counts.iter().map(|counts| counts.stored).sum();
-    Ok(Done::now(stored, 0))
-}
-
-/// Sums what is used of an image, in memory.
-fn fletcher_4_alone(path: &Path) -> Result<Done, Failure> {
-    let file = File::open(path)?;
-    let mut pieces = Vec::new();
-    for range in Image::open(path)?.used()? {
-        for at in range.clone().step_by(RECORD) {
-            let length = (range.end - at).min(RECORD as u64);
-            let mut piece = vec![0; usize::try_from(length)?];
-            file.read_exact_at(&mut piece, at)?;
-            pieces.push(piece);
-        }
-    }
-    let (part, sum) = Part::of(|| {
-        let sums = pieces.iter().map(|piece| fletcher_4(piece)[0]);
-        Ok(sums.fold(0u64, u64::wrapping_add))
-    })?;
-    // So that no compiler leaves it out.
-    if sum == 0 {
-        return Err(Failure::new("the image has only zeros"));
-    }
-    Ok(Done { part: Some(part), ..Done::now(length(&pieces), 0) })
 }
 
 #[cfg(test)]
