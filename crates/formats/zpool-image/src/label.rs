@@ -11,7 +11,7 @@ pub(crate) const LABEL_SIZE: u64 = 256 << 10;
 pub(crate) const OVERHEAD: u64 = crate::device::SPACE_START + 2 * LABEL_SIZE;
 
 pub(crate) const BOOT_BLOCK: std::ops::Range<usize> = 8 << 10..16 << 10;
-const CONFIGURATION: std::ops::Range<usize> = 16 << 10..128 << 10;
+pub(crate) const CONFIGURATION: std::ops::Range<usize> = 16 << 10..128 << 10;
 /// Where the uberblocks begin.
 pub(crate) const RING: usize = 128 << 10;
 

@@ -68,6 +68,9 @@ impl Extract {
         for path in &extracted.left_out {
             printer.warn(format_args!("{path} is no file, directory or link: left out"));
         }
+        for path in &extracted.without_attributes {
+            printer.warn(format_args!("{path} has extended attributes: left out"));
+        }
         printer.result(to.display());
         Ok(ExitStatus::Success)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fields::{bits, u16_at, u32_at, u64_at};
+use crate::nvlist::NameValueList;
 
 /// Which attributes there are and in which orders they are stored.
 #[derive(Debug, Default)]
@@ -56,8 +57,63 @@ impl Layouts {
         attributes.0.get(number).map(Vec::as_slice)
     }
 
+    /// Whether the file has extended attributes: in a directory of their own, or in a list.
+    pub(super) fn has_extended(&self, attributes: &Attributes) -> bool {
+        let directory = self.number("ZPL_XATTR", attributes).is_some_and(|object| object != 0);
+        let list = self.get("ZPL_DXATTR", attributes).is_some_and(|packed| {
+            // The list stays when the last attribute is removed.
+            let empty = |list: NameValueList| list.names().next().is_none();
+            !packed.is_empty() && !NameValueList::unpack(packed).is_some_and(empty)
+        });
+        directory || list
+    }
+
     /// An attribute by name, if it is there and a number.
     pub(super) fn number(&self, name: &str, attributes: &Attributes) -> Option<u64> {
         u64_at(self.get(name, attributes)?, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The layouts of a dataset with the attributes that matter here, and a bonus in one of them.
+    fn read(directory: Option<u64>, list: Option<&[u8]>) -> bool {
+        let mut layouts = Layouts::default();
+        layouts.register(b"ZPL_MODE", 8 << 24 | 5);
+        layouts.register(b"ZPL_XATTR", 8 << 24 | 9);
+        layouts.register(b"ZPL_DXATTR", 20);
+        let mut numbers = vec![5];
+        let mut header = vec![0x5A, 0x50, 0x2F, 0, 2, 0x08];
+        let mut values = 0o100_644u64.to_le_bytes().to_vec();
+        if let Some(object) = directory {
+            numbers.push(9);
+            values.extend(object.to_le_bytes());
+        }
+        if let Some(list) = list {
+            numbers.push(20);
+            header.extend((list.len() as u16).to_le_bytes());
+            values.extend(list);
+        }
+        header.resize(16, 0);
+        layouts.layouts.insert(2, numbers);
+        let mut attributes = Attributes::default();
+        layouts.read(&[header, values].concat(), &mut attributes).unwrap();
+        assert_eq!(layouts.number("ZPL_MODE", &attributes), Some(0o100_644));
+        layouts.has_extended(&attributes)
+    }
+
+    #[test]
+    fn extended_attributes_are_noticed() {
+        let none = NameValueList::default().pack();
+        let one = NameValueList::default().text("user.name", "value").pack();
+        assert!(!read(None, None));
+        assert!(!read(Some(0), None));
+        assert!(read(Some(77), None));
+        assert!(!read(None, Some(&[])));
+        assert!(!read(None, Some(&none)));
+        assert!(read(None, Some(&one)));
+        assert!(read(Some(0), Some(b"what cannot be read is not nothing")));
     }
 }

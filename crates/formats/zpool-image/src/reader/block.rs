@@ -27,6 +27,9 @@ pub(super) struct Storage {
     pub(super) start: u64,
     /// Bytes of the image.
     pub(super) size: u64,
+    /// Checksums are taken to be right.
+    #[cfg(feature = "fuzzing")]
+    pub(super) trusting: bool,
 }
 
 impl Storage {
@@ -142,6 +145,10 @@ impl Storage {
     }
 
     fn check(&self, pointer: &Pointer, stored: &[u8], offset: u64) -> Result<(), Error> {
+        #[cfg(feature = "fuzzing")]
+        if self.trusting {
+            return Ok(());
+        }
         let sum = match pointer.property(40, 8) {
             2 => return Ok(()), // off
             7 => fletcher_4(stored),

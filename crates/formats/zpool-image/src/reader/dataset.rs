@@ -20,6 +20,16 @@ const LONGEST_LINK: u64 = 64 << 10;
 /// The names in a directory, sorted, with their objects.
 type Names = Vec<(Vec<u8>, u64)>;
 
+/// An entry, and whether it has extended attributes, which an entry does not hold.
+type Found = (Entry, bool);
+
+/// A path that is visited; what cannot be read is an error instead of the entry.
+pub(super) struct Seen<'p> {
+    pub(super) path: &'p ProtoPath,
+    pub(super) object: u64,
+    pub(super) entry: Result<Found, Error>,
+}
+
 /// A dataset of a pool image, opened.
 #[derive(Debug)]
 pub struct Dataset<'a> {
@@ -93,30 +103,29 @@ impl<'a> Dataset<'a> {
     /// names, the first is the file and the others are hard links. Digests are not known.
     pub fn manifest(&mut self) -> Result<Manifest, Error> {
         let mut manifest = Manifest::new();
-        self.walk(|path, _, entry| Ok(manifest.insert(path.clone(), entry?)?))?;
+        self.walk(|seen| Ok(manifest.insert(seen.path.clone(), seen.entry?.0)?))?;
         Ok(manifest)
     }
 
-    /// Visits every path with its object, directories before what they contain; what cannot be
-    /// read is an error instead of the entry.
+    /// Visits every path with its object, directories before what they contain.
     pub(super) fn walk(
         &mut self,
-        mut visit: impl FnMut(&ProtoPath, u64, Result<Entry, Error>) -> Result<(), Error>,
+        mut visit: impl FnMut(Seen<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut seen: BTreeMap<u64, ProtoPath> = BTreeMap::new();
         let mut left = vec![(ProtoPath::root(), self.root)];
         while let Some((path, object)) = left.pop() {
             let first = seen.get(&object);
             match self.look(&path, object, first) {
-                Ok((entry, names)) => {
-                    visit(&path, object, Ok(entry))?;
+                Ok((found, names)) => {
+                    visit(Seen { path: &path, object, entry: Ok(found) })?;
                     for (below, child) in names.into_iter().rev() {
                         left.push((below, child));
                     }
                 }
                 Err(error) => {
                     let place = self.place(object, &path);
-                    visit(&path, object, Err(error.within(place)))?;
+                    visit(Seen { path: &path, object, entry: Err(error.within(place)) })?;
                 }
             }
             seen.entry(object).or_insert(path);
@@ -130,9 +139,9 @@ impl<'a> Dataset<'a> {
         path: &ProtoPath,
         object: u64,
         first: Option<&ProtoPath>,
-    ) -> Result<(Entry, Vec<(ProtoPath, u64)>), Error> {
+    ) -> Result<(Found, Vec<(ProtoPath, u64)>), Error> {
         let dnode = self.set.dnode(object, self.storage)?;
-        let mut entry = self.entry(&dnode)?;
+        let (mut entry, has_extended) = self.entry(&dnode)?;
         if let Some(first) = first {
             match entry.kind {
                 Kind::Directory => {
@@ -152,7 +161,7 @@ impl<'a> Dataset<'a> {
                 below.push((path, child));
             }
         }
-        Ok((entry, below))
+        Ok(((entry, has_extended), below))
     }
 
     pub(super) fn not_there(&self, path: &ProtoPath) -> Error {
@@ -180,7 +189,7 @@ impl<'a> Dataset<'a> {
         let object = find(names, name).ok_or_else(|| self.not_there(path))?;
         let place = self.place(object, path);
         let dnode = self.set.dnode(object, self.storage).map_err(|error| error.within(&place))?;
-        let entry = self.entry(&dnode).map_err(|error| error.within(&place))?;
+        let (entry, _) = self.entry(&dnode).map_err(|error| error.within(&place))?;
         let Kind::File(content) = entry.kind else {
             return Err(Error::NotThere {
                 path: self.storage.path.clone(),
@@ -219,7 +228,7 @@ impl<'a> Dataset<'a> {
     }
 
     /// The type and the metadata of an object.
-    fn entry(&self, dnode: &Dnode) -> Result<Entry, Error> {
+    fn entry(&self, dnode: &Dnode) -> Result<Found, Error> {
         let damaged = || self.storage.damaged("a file without proper attributes");
         if dnode.bonus_type != SYSTEM_ATTRIBUTES {
             return Err(self.storage.unknown("files with attributes in an older form"));
@@ -257,7 +266,7 @@ impl<'a> Dataset<'a> {
             12 => Kind::Socket,
             _ => return Err(damaged()),
         };
-        Ok(Entry::new(kind, metadata))
+        Ok((Entry::new(kind, metadata), self.layouts.has_extended(&attributes)))
     }
 
     fn link_text(

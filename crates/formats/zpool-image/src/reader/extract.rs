@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use proto::{Entry, Kind, Mtime, ProtoPath};
+use proto::{Entry, Kind, Manifest, Mtime, ProtoPath};
 
 use super::dataset::Dataset;
 use crate::Error;
@@ -24,6 +24,8 @@ pub struct Extracted {
     pub bytes: u64,
     /// Devices, pipes and sockets, which are left out: making them needs root or makes no sense.
     pub left_out: Vec<ProtoPath>,
+    /// Paths with extended attributes, of which none is laid out.
+    pub without_attributes: Vec<ProtoPath>,
 }
 
 impl Dataset<'_> {
@@ -31,15 +33,23 @@ impl Dataset<'_> {
     /// else under its own name. `to` is an empty directory.
     ///
     /// Permissions and times are set; owners and the set-user, set-group and sticky bits are not,
-    /// as owners would need root and the bits mean nothing without them. Holes stay holes.
+    /// as owners would need root and the bits mean nothing without them; access control lists are
+    /// not, beyond the permissions. Holes stay holes. What else is left out is in the result.
     pub fn extract(&mut self, path: &ProtoPath, to: &Path) -> Result<Extracted, Error> {
-        let manifest = self.manifest()?;
+        let mut extracted = Extracted::default();
+        let mut manifest = Manifest::new();
+        self.walk(|seen| {
+            let (entry, has_extended) = seen.entry?;
+            if has_extended && seen.path.starts_with(path) {
+                extracted.without_attributes.push(seen.path.clone());
+            }
+            Ok(manifest.insert(seen.path.clone(), entry)?)
+        })?;
         let top = manifest.get(path).ok_or_else(|| self.not_there(path))?;
         let base = match top.is_directory() {
             true => path.clone(),
             false => path.parent().unwrap_or_else(ProtoPath::root),
         };
-        let mut extracted = Extracted::default();
         let mut directories: Vec<(PathBuf, &Entry)> = Vec::new();
         for (path, entry) in manifest.subtree(path) {
             let target = below(to, path, &base);

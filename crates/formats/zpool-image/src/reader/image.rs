@@ -45,11 +45,23 @@ impl Image {
     /// `path` is what errors call it.
     pub fn open_part(file: File, path: &Path, start: u64, size: u64) -> Result<Self, Error> {
         let length = file.metadata().map_err(Error::io("examine", path))?.len();
-        let storage = Storage { file, path: path.to_owned(), start, size };
+        let storage = Storage {
+            file,
+            path: path.to_owned(),
+            start,
+            size,
+            #[cfg(feature = "fuzzing")]
+            trusting: false,
+        };
         if start.checked_add(size).is_none_or(|end| end > length) {
             return Err(storage.damaged(format!("has {length} bytes and is cut short")));
         }
         let newest = Newest::read(&storage)?;
+        Self::assemble(storage, newest)
+    }
+
+    /// The pool that a label and an uberblock lead to.
+    pub(super) fn assemble(storage: Storage, newest: Newest) -> Result<Self, Error> {
         let configuration = &newest.configuration;
         let missing = |what: &str| storage.damaged(format!("a label without {what}"));
         let device = configuration.get_list("vdev_tree").ok_or_else(|| missing("vdev_tree"))?;

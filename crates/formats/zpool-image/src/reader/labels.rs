@@ -23,7 +23,7 @@ pub(super) struct Newest {
 }
 
 /// The uberblocks of a label: places, bytes.
-fn slots<'a>(
+pub(super) fn slots<'a>(
     label: &'a [u8],
     configuration: &NameValueList,
 ) -> impl Iterator<Item = (u64, &'a [u8])> + use<'a> {
@@ -35,7 +35,7 @@ fn slots<'a>(
 }
 
 /// The transaction group, the time and the root of an uberblock that stood at a place.
-fn uberblock(bytes: &[u8], place: u64) -> Option<(u64, u64, Pointer)> {
+pub(super) fn uberblock(bytes: &[u8], place: u64) -> Option<(u64, u64, Pointer)> {
     let right = u64_at(bytes, 0) == Some(MAGIC) && is_sealed(bytes, place);
     let found = (u64_at(bytes, 16)?, u64_at(bytes, 32)?, Pointer::at(bytes, 40)?);
     right.then_some(found)

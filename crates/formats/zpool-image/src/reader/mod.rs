@@ -31,6 +31,9 @@ mod fields;
 mod findings;
 #[cfg(test)]
 mod forged;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod labels;
 mod object;

@@ -31,6 +31,12 @@ impl Pointer {
         Some(Self(words))
     }
 
+    /// The pointer as it is stored.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
     /// Whether nothing is stored.
     pub(super) fn is_hole(&self) -> bool {
         !self.is_embedded() && self.0[0] == 0 && self.0[1] == 0

@@ -69,8 +69,13 @@ fn take(words: &mut &[u8]) -> Option<u64> {
 
 impl Replay {
     /// Allocated sectors.
-    fn allocated(&self) -> u64 {
+    pub(super) fn allocated(&self) -> u64 {
         self.runs.iter().map(|(from, to)| to - from).sum()
+    }
+
+    /// The allocated runs in their order.
+    pub(super) fn runs(&self) -> impl Iterator<Item = Run> {
+        self.runs.iter().map(|(from, to)| (*from, *to))
     }
 
     /// Makes a change, if it can be made to a metaslab of so many sectors.
@@ -244,7 +249,7 @@ impl SpaceMaps {
             }
         }
         let begin = metaslab as u64 * sectors;
-        for (from, to) in &replay.runs {
+        for (from, to) in replay.runs() {
             push(&mut map.runs, (begin + from, begin + to));
         }
         Ok(map)

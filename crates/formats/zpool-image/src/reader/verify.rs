@@ -6,7 +6,7 @@ use proto::{Kind, ProtoPath};
 
 use super::accounting::{self, Own};
 use super::claims::{Claims, Division};
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Seen};
 use super::dsl::Head;
 use super::findings::{Counts, Finding, Verification};
 use super::image::Image;
@@ -23,7 +23,11 @@ impl Image {
     /// A block that a dataset shares with an earlier snapshot is read, and reported, as a block of
     /// the earliest one. Memory: two bits for every sector in use.
     pub fn verify(&self) -> Result<Verification, Error> {
-        Ok(self.verify_all()?.0)
+        let labels = self.newest.check(&self.storage)?;
+        let mut verification = self.verify_all()?.0;
+        let labels = labels.into_iter().map(|problem| Finding::of_pool(None, problem));
+        verification.findings.splice(0..0, labels);
+        Ok(verification)
     }
 
     /// Where the blocks of the pool are: ranges of bytes of the image in their order, those that
@@ -33,11 +37,9 @@ impl Image {
         Ok(claims.map_or_else(Vec::new, |c| space::ranges(&c.all(), &c.division).collect()))
     }
 
-    fn verify_all(&self) -> Result<(Verification, Option<Claims>), Error> {
+    /// Everything but the labels, and the space that was found to be used.
+    pub(super) fn verify_all(&self) -> Result<(Verification, Option<Claims>), Error> {
         let mut verification = Verification::default();
-        for problem in self.newest.check(&self.storage)? {
-            verification.findings.push(Finding::of_pool(None, problem));
-        }
         let claims = Division::of(&self.newest.configuration, &self.storage).map(Claims::new);
         let mut unclaimed = None;
 
@@ -107,13 +109,13 @@ struct Names {
 
 impl Names {
     fn follow(&mut self, mut dataset: Dataset<'_>, name: &str) -> Result<(), Error> {
-        dataset.walk(|path, object, entry| {
+        dataset.walk(|Seen { path, object, entry }| {
             if self.damaged.contains(&object) {
                 self.paths.entry(object).or_insert_with(|| path.clone());
             }
             let counts = &mut self.counts;
             match entry {
-                Ok(entry) => match &entry.kind {
+                Ok((entry, _)) => match &entry.kind {
                     Kind::File(content) => {
                         counts.files += 1;
                         counts.content = counts.content.saturating_add(content.size);

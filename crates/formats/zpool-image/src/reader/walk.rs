@@ -10,8 +10,9 @@ use super::fields::u32_at;
 use super::object::Dnode;
 use super::pointer::Pointer;
 use crate::Error;
-use crate::block_pointer::POINTER_SIZE;
+use crate::block_pointer::{POINTER_SIZE, SECTOR};
 use crate::dnode::{DNODE_SIZE, PLAIN_FILE};
+use crate::label::OVERHEAD;
 
 /// What an object set of file systems has in its root.
 const FILE_SYSTEM: u32 = 2;
@@ -104,7 +105,8 @@ impl Tally {
 impl<'a> Walk<'a> {
     /// A walk that claims the space of blocks born after `shared_until`.
     pub(super) fn new(storage: &'a Storage, claims: Option<&'a Claims>, shared_until: u64) -> Self {
-        let visits = (storage.size / 512).saturating_mul(MOST_VISITS_PER_SECTOR);
+        let sectors = storage.size.saturating_sub(OVERHEAD) / SECTOR;
+        let visits = sectors.saturating_mul(MOST_VISITS_PER_SECTOR);
         Self { storage, claims, shared_until, visits_left: AtomicU64::new(visits) }
     }
 
@@ -229,7 +231,7 @@ impl<'a> Walk<'a> {
     }
 
     /// All objects of a set, by the dnode of its file of dnodes.
-    fn objects(&self, set: &Dnode) -> Result<Tally, Error> {
+    pub(super) fn objects(&self, set: &Dnode) -> Result<Tally, Error> {
         let per_block = set.block_size / DNODE_SIZE as u64;
         let visit = |number: u64, block: Vec<u8>| {
             let mut tally = Tally::default();
@@ -262,7 +264,7 @@ impl<'a> Walk<'a> {
     }
 
     /// All blocks of an object.
-    fn object(&self, dnode: &Dnode, number: Option<u64>) -> Result<Tally, Error> {
+    pub(super) fn object(&self, dnode: &Dnode, number: Option<u64>) -> Result<Tally, Error> {
         let mut tally = Tally::default();
         if let Some(spill) = dnode.spill.as_ref().filter(|spill| !spill.is_hole()) {
             tally = self.account(spill, number);
@@ -296,7 +298,7 @@ impl<'a> Walk<'a> {
         if pointer.is_hole() {
             return Ok(Tally::default());
         }
-        if !self.may_visit() {
+        if !pointer.is_embedded() && !self.may_visit() {
             let problem = "more blocks than the image has room for".to_owned();
             return Err(self.storage.damaged(problem));
         }
