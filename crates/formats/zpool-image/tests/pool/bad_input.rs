@@ -1,11 +1,18 @@
 //! What cannot be written is refused with a clear word, and leaves nothing behind.
 
-use std::fs;
+use std::fs::{self, File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use proto::{Contents, Entry, FileContent, Kind, Metadata};
+use proto::{Contents, Digest, Entry, FileContent, Kind, Manifest, Metadata, ProtoPath};
 use zpool_image::{Compression, Error, PoolOptions, Size, write};
 
-use crate::generate::{Tree, path};
+use crate::generate::{Random, Tree, path};
+use crate::helper;
+use crate::judge::zdb_finds;
 
 /// Writes, expects an error and looks for what is left.
 fn refused(tree: &Tree, options: &PoolOptions) -> Error {
@@ -53,6 +60,176 @@ fn a_file_that_cannot_be_read_to_its_end() {
     fs::remove_file(root.join("odd")).unwrap();
     fs::create_dir(root.join("odd")).unwrap();
     assert!(refused(&tree, &PoolOptions::ramdisk()).to_string().contains("odd"));
+}
+
+/// Places for files to write, and for an image.
+fn places(tree: &Tree) -> (PathBuf, PathBuf) {
+    let places = ["files", "out"].map(|name| tree.directory.path().join(name));
+    places.iter().for_each(|place| fs::create_dir(place).unwrap());
+    let [files, out] = places;
+    (files, out)
+}
+
+/// Runs the other process, expects a refusal with some words in it, and looks for what is left.
+fn refused_by(command: &mut Command, out: &Path, words: &[&str]) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    let refusal = said.lines().find(|line| line.contains("refused: ")).unwrap_or_else(|| {
+        panic!("no refusal: {said} {}", String::from_utf8_lossy(&output.stdout));
+    });
+    assert!(words.iter().all(|word| refusal.contains(word)), "{refusal}");
+    assert_eq!(fs::read_dir(out).unwrap().count(), 0, "something is left");
+}
+
+#[test]
+fn a_file_that_nobody_may_read() {
+    let tree = Tree::new();
+    let (files, out) = places(&tree);
+    fs::write(files.join("open"), "open").unwrap();
+    fs::write(files.join("secret"), "secret").unwrap();
+    fs::set_permissions(files.join("secret"), Permissions::from_mode(0o000)).unwrap();
+    let mut command = helper::command_of_a_user(&files, &out);
+    refused_by(&mut command, &out, &["cannot open", "files/secret", "Permission denied"]);
+}
+
+#[test]
+fn a_file_that_shrinks_or_grows_while_it_is_read() {
+    for (change, word) in [(-1, "shorter than the"), (1, "longer than the")] {
+        let tree = Tree::new();
+        let (files, out) = places(&tree);
+        let size = 400 << 20;
+        let changing = File::create(files.join("changing")).unwrap();
+        for _ in 0..size >> 20 {
+            (&changing).write_all(&[7; 1 << 20]).unwrap();
+        }
+        let proto = helper::proto_of(&files, &tree.directory.path().join("other"));
+        let error = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                write(&proto, &PoolOptions::ramdisk(), &out.join("zfs.img")).unwrap_err()
+            });
+            // Something of it is in the image: it is being read.
+            let begun = || {
+                let image = fs::read_dir(&out).unwrap().next();
+                image
+                    .is_some_and(|image| image.unwrap().metadata().is_ok_and(|m| m.len() > 6 << 20))
+            };
+            while !begun() && !writer.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            changing.set_len((size + change) as u64).unwrap();
+            writer.join().unwrap()
+        });
+        let text = error.to_string();
+        assert!(matches!(error, Error::Changed { .. }), "{text}");
+        assert!(text.contains("changing") && text.contains(word), "{text}");
+        assert_eq!(fs::read_dir(out).unwrap().count(), 0, "something is left");
+    }
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    let tree = Tree::new();
+    let (files, out) = places(&tree);
+    fs::write(files.join("large"), vec![7; 30 << 20]).unwrap();
+    // A limit on files, in units of 512 or 1024 bytes; the signal that comes with it is ignored.
+    let script = "trap '' XFSZ; ulimit -f 20000; exec \"$@\"";
+    let mut command = helper::command(&["sh", "-c", script, "sh"], &files, &out);
+    refused_by(&mut command, &out, &["cannot write", "zfs.img", "File too large"]);
+
+    // A small file system, where the system lets us make one.
+    let mount = |then: &str| {
+        let script = format!("mount -t tmpfs -o size=8m tmpfs {} && {then}", out.display());
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"]
+            .map(str::to_owned)
+    };
+    let [program, arguments @ ..] = mount("true");
+    let can = Command::new(program).args(arguments).output();
+    if can.is_ok_and(|output| output.status.success()) {
+        let before = mount("exec \"$@\"");
+        let before: Vec<_> = before.iter().map(String::as_str).collect();
+        let mut command = helper::command(&before, &files, &out);
+        refused_by(&mut command, &out, &["cannot write", "zfs.img", "No space left on device"]);
+    }
+}
+
+#[test]
+fn a_writer_that_is_killed() {
+    let tree = Tree::new();
+    let (files, out) = places(&tree);
+    fs::write(files.join("large"), vec![7; 150 << 20]).unwrap();
+    let image = out.join("zfs.img");
+    let start = Instant::now();
+    assert!(helper::command(&[], &files, &out).output().unwrap().status.success());
+    let whole = start.elapsed();
+    let right = Digest::of(&fs::read(&image).unwrap());
+
+    let seed = start.elapsed().as_nanos() as u64;
+    let mut random = Random(seed);
+    let mut killed = 0;
+    for _ in 0..12 {
+        let _ = fs::remove_file(&image);
+        let mut command = helper::command(&[], &files, &out);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole.mul_f64(random.below(1000) as f64 / 1000.0));
+        // SIGKILL.
+        child.kill().unwrap();
+        killed += u32::from(!child.wait().unwrap().success());
+        // The whole image or none.
+        if image.exists() {
+            assert!(Digest::of(&fs::read(&image).unwrap()) == right, "seed {seed}");
+        }
+    }
+    assert!(killed > 0, "seed {seed}");
+    // What was killed is in nobody's way.
+    assert!(helper::command(&[], &files, &out).output().unwrap().status.success());
+    assert!(Digest::of(&fs::read(&image).unwrap()) == right);
+}
+
+#[test]
+fn names_and_manifests_that_cannot_be() {
+    for name in ["a\0b", "a//b", "a/../b", "."] {
+        let text = ProtoPath::new(name).unwrap_err().to_string();
+        assert!(text.contains("has a"), "{text}");
+    }
+    let tree = Tree::new();
+    let file = tree.directory.path().join("root.mtree");
+    let root = "#mtree v2.0\n. type=dir uid=0 gid=0 mode=0755\n";
+    let some = "type=file uid=0 gid=0 mode=0644 size=0";
+    for (line, problem) in [
+        (format!("./a {some}\n./a {some}"), "4: a is already there"),
+        ("./a type=file uid=0 gid=0 size=0".to_owned(), "3: a: no `mode=`"),
+        ("./a type=door uid=0 gid=0 mode=0644".to_owned(), "3: "),
+        ("./a type=char uid=0 gid=0 mode=0600 device=native,4294967296,0".to_owned(), "3: "),
+        ("./a type=block uid=0 gid=0 mode=0600 device=native,1,-1".to_owned(), "3: "),
+        ("./a type=char uid=0 gid=0 mode=0600".to_owned(), "3: "),
+        (format!("./a\\000b {some}"), "3: path \"a\\0b\" has a NUL byte"),
+        (format!("./{} {some}", "n".repeat(256)), "3: "),
+        ("./a type=file uid=4294967296 gid=0 mode=0644 size=0".to_owned(), "3: "),
+        ("./a type=file uid=0 gid=0 mode=0999 size=0".to_owned(), "3: "),
+    ] {
+        fs::write(&file, format!("{root}{line}\n")).unwrap();
+        let text = Manifest::read(&file).unwrap_err().to_string();
+        let place = format!("{}:{problem}", file.display());
+        assert!(text.starts_with(&place), "{line}: {text}");
+    }
+}
+
+#[test]
+fn links_to_what_is_no_file() {
+    let mut tree = Tree::new();
+    tree.directory("directory");
+    tree.hardlink("link", "directory");
+    let text = refused(&tree, &PoolOptions::ramdisk()).to_string();
+    assert!(text.starts_with("link: hard link to directory, which is"), "{text}");
+}
+
+#[test]
+fn the_largest_device_numbers_are_kept() {
+    let mut tree = Tree::new();
+    tree.device("device", true, u32::MAX, u32::MAX);
+    write(&tree.proto, &PoolOptions::ramdisk(), &tree.image()).unwrap();
+    zdb_finds(&tree.image(), "rpool/ROOT/ramdisk", &tree.proto.manifest);
 }
 
 #[test]

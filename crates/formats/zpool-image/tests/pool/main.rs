@@ -8,6 +8,7 @@ mod export;
 mod features;
 mod flips;
 mod generate;
+mod helper;
 mod judge;
 mod matrix;
 mod pools;

@@ -1,14 +1,17 @@
 //! Pools that independent programs accept and read.
 
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::fs::FileExt;
 
 use proto::{Entry, FileContent, Kind};
 use zpool_image::reader::Image;
 use zpool_image::{Compression, PoolOptions, Size, plan, write};
 
-use crate::generate::{Random, Tree, at, everything, random};
-use crate::judge::{grub_reads, grub_reads_at, reader_reads, zdb_accepts, zdb_finds};
+use crate::generate::{Random, Tree, at, everything, path, random};
+use crate::judge::{
+    as_read, grub_reads, grub_reads_at, reader_reads, zdb_accepts, zdb_finds, zdb_finds_no_leaks,
+};
 
 #[test]
 fn every_kind_of_entry_is_there_and_right() {
@@ -106,4 +109,44 @@ fn a_pool_can_be_as_small_as_the_plan_says() {
     let report = write(&tree.proto, &options, &tree.image()).unwrap();
     assert_eq!(Size::Bytes(report.size), options.size);
     zdb_accepts(&tree.image(), "the smallest pool");
+}
+
+#[test]
+fn a_directory_of_200_000_entries() {
+    let mut tree = Tree::new();
+    tree.directory("full");
+    for index in 0..200_000 {
+        // Some long names, and one object of many names.
+        match index % 1000 {
+            0 => tree.symlink(format!("full/{index:0100}"), "x"),
+            1 => tree.bytes(format!("full/{index}"), b"a file").digest.map(drop).unwrap(),
+            _ => tree.hardlink(format!("full/{index}"), "full/1"),
+        }
+    }
+    let image = tree.image();
+    let options = PoolOptions { compression: Compression::Gzip(1), ..PoolOptions::ramdisk() };
+    write(&tree.proto, &options, &image).unwrap();
+    zdb_accepts(&image, "200,000 entries");
+    let image = Image::open(&image).unwrap();
+    let mut dataset = image.dataset("rpool/ROOT/ramdisk").unwrap();
+    assert_eq!(dataset.manifest().unwrap(), as_read(&tree.proto.manifest));
+    let mut text = String::new();
+    dataset.file(&path("full/199999")).unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "a file");
+}
+
+#[test]
+fn a_device_larger_than_the_image() {
+    let mut tree = Tree::new();
+    tree.file("file", 3_000_000, 0o644);
+    let image = tree.image();
+    let size = write(&tree.proto, &PoolOptions::ramdisk(), &image).unwrap().size;
+    // As a ramdisk with room to grow: the labels at the end are no longer at the end.
+    for larger in [size + 1, size + (200 << 20) + 512] {
+        File::options().write(true).open(&image).unwrap().set_len(larger).unwrap();
+        zdb_finds_no_leaks(&image, "rpool", "a larger device");
+        zdb_finds(&image, "rpool/ROOT/ramdisk", &tree.proto.manifest);
+        reader_reads(&Image::open(&image).unwrap(), "rpool/ROOT/ramdisk", &tree.proto);
+        grub_reads(&image, "ROOT/ramdisk", &tree);
+    }
 }
