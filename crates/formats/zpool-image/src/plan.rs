@@ -84,6 +84,9 @@ pub(crate) fn number(manifest: &Manifest, first: u64) -> Result<Vec<Node<'_>>, E
             fuller.push(directory);
         }
     }
+    // Each once, however many links it has.
+    fuller.sort_unstable();
+    fuller.dedup();
     for directory in fuller {
         nodes[directory].names.sort_by_key(|name| name.name);
     }
