@@ -4,6 +4,8 @@
 //! repository: `repo/metadata/` with the four signed roles and `repo/targets/` with the files they
 //! vouch for, among them `artifacts-v2.json`, which says what each file is. [`verify`] is the other
 //! direction: it takes a zip from anywhere and says everything that is wrong with it.
+//! [`Repository`] opens one to list it and take files out, [`refresh`] gives it a new expiry, and
+//! [`diff`] compares two.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -52,6 +54,7 @@
 mod artifact;
 mod build;
 mod compression;
+mod diff;
 mod documents;
 mod error;
 mod inputs;
@@ -68,6 +71,7 @@ mod zip;
 
 pub use artifact::{Artifact, Kind, Slot, Tags, Variant};
 pub use build::{BuildOptions, BuildReport, build};
+pub use diff::{ArtifactDifference, Change, Difference, FileDifference, Side, diff};
 pub use documents::{ArtifactsDocument, InstallinatorArtifact, InstallinatorDocument};
 pub use error::Error;
 pub use inputs::{Firmware, Input};

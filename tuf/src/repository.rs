@@ -200,6 +200,22 @@ impl Repository {
         file.sync_all().map_err(Error::io("write", path))
     }
 
+    /// A reader of a target that begins with `magic` and is what was signed; none of any other.
+    pub(crate) fn checked_reader(
+        &self,
+        name: &str,
+        magic: &[u8],
+    ) -> Result<Option<impl std::io::Read + Send>, Error> {
+        let target = self.find(name)?;
+        let mut first = Vec::new();
+        self.read(name, target, |chunk| {
+            let missing = magic.len() - first.len();
+            first.extend_from_slice(&chunk[..missing.min(chunk.len())]);
+            Ok(())
+        })?;
+        Ok((first == magic).then(|| self.opened.archive.reader(&target.entry)))
+    }
+
     fn find(&self, name: &str) -> Result<&OpenedTarget, Error> {
         self.opened
             .targets
@@ -233,7 +249,7 @@ impl Repository {
         Ok(())
     }
 
-    fn target_error(&self, target: &str, problem: String) -> Error {
+    pub(crate) fn target_error(&self, target: &str, problem: String) -> Error {
         Error::Target { path: self.path.clone(), target: target.to_owned(), problem }
     }
 }

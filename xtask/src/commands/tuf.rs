@@ -1,6 +1,8 @@
 //! `cargo xtask tuf`: update repositories, one file per verb.
 
+mod build;
 mod check;
+mod diff;
 mod extract;
 mod list;
 mod refresh;
@@ -25,23 +27,27 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(build::Build),
     Verify(verify::Verify),
     List(list::List),
     Show(show::Show),
     Extract(extract::Extract),
     Check(check::Check),
     Refresh(refresh::Refresh),
+    Diff(diff::Diff),
 }
 
 impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         match self.command {
+            Command::Build(arguments) => arguments.run(printer),
             Command::Verify(arguments) => arguments.run(printer),
             Command::List(arguments) => arguments.run(printer),
             Command::Show(arguments) => arguments.run(printer),
             Command::Extract(arguments) => arguments.run(printer),
             Command::Check(arguments) => arguments.run(printer),
             Command::Refresh(arguments) => arguments.run(printer),
+            Command::Diff(arguments) => arguments.run(printer),
         }
     }
 }
