@@ -115,7 +115,8 @@ impl NameValueList {
             if (encoded, decoded) == (0, 0) {
                 return Some(Self { pairs });
             }
-            let mut pair = before.get(8..encoded)?;
+            // Everything in XDR begins at a multiple of 4.
+            let mut pair = before.get(8..encoded).filter(|_| encoded % 4 == 0)?;
             *rest = before.get(encoded..)?;
             let name = take_text(&mut pair)?;
             let (code, count) = (take(&mut pair)?, take(&mut pair)?);
@@ -259,6 +260,18 @@ mod tests {
             let _ = NameValueList::unpack(&packed);
             let _ = NameValueList::unpack(&packed[..place]);
         }
+    }
+
+    #[test]
+    fn pairs_that_are_not_aligned_are_refused() {
+        let other = |length| NameValueList {
+            pairs: vec![
+                ("bytes".to_owned(), Value::Other(3, 1, vec![7; length])),
+                ("text".to_owned(), Value::Text("abc".to_owned())),
+            ],
+        };
+        assert_eq!(NameValueList::unpack(&other(8).pack()), Some(other(8)));
+        assert_eq!(NameValueList::unpack(&other(7).pack()), None);
     }
 
     #[test]

@@ -33,6 +33,20 @@ pub(super) struct Storage {
 }
 
 impl Storage {
+    /// An image that is a whole file.
+    #[cfg(test)]
+    pub(super) fn for_test(file: File, size: u64) -> Self {
+        let path = PathBuf::from("image");
+        Self {
+            file,
+            path,
+            start: 0,
+            size,
+            #[cfg(feature = "fuzzing")]
+            trusting: false,
+        }
+    }
+
     /// An error about the image.
     pub(super) fn damaged(&self, problem: impl Into<String>) -> Error {
         Error::Damaged { path: self.path.clone(), problem: problem.into() }

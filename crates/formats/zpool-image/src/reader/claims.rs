@@ -55,10 +55,11 @@ impl Division {
         let right = (9..=16).contains(&ashift)
             && (ashift + 1..=60).contains(&metaslab_shift)
             && size <= storage.size;
+        let metaslabs = size.checked_shr(metaslab_shift)?;
         right.then_some(Self {
             ashift,
             metaslab_shift,
-            metaslabs: size >> metaslab_shift,
+            metaslabs,
             array: device.get_number("metaslab_array")?,
         })
     }
@@ -218,6 +219,30 @@ mod tests {
 
     fn claims() -> Claims {
         Claims::new(Division { ashift: 9, metaslab_shift: 24, metaslabs: 4, array: 1 })
+    }
+
+    #[test]
+    fn divisions_that_cannot_be_are_refused() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 30).unwrap();
+        let storage = Storage::for_test(file, 1 << 30);
+        let of = |ashift, shift, size| {
+            let device = NameValueList::default()
+                .number("ashift", ashift)
+                .number("metaslab_shift", shift)
+                .number("metaslab_array", 7)
+                .number("asize", size);
+            let list = NameValueList::default().list("vdev_tree", device);
+            Division::of(&list, &storage).map(|division| division.metaslabs)
+        };
+        assert_eq!(of(9, 24, 100 << 20), Some(6));
+        assert_eq!(of(9, 60, 100 << 20), Some(0));
+        for shift in [9, 61, 63, 64, 65, u64::MAX] {
+            assert_eq!(of(9, shift, 100 << 20), None, "{shift}");
+        }
+        assert_eq!(of(8, 24, 100 << 20), None);
+        assert_eq!(of(u64::MAX, 24, 100 << 20), None);
+        assert_eq!(of(9, 24, 2 << 30), None);
     }
 
     #[test]
