@@ -268,6 +268,7 @@ fn sample(at: &Places, printer: &Printer) -> Result<(u64, u64), Failure> {
         keys: Vec::new(),
         version: None,
         expires: None,
+        fast: false,
         jobs: None,
     };
     releng::run(request, releng::Mode::None, printer)?;

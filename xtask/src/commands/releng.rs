@@ -48,6 +48,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
+    /// Compress images with the least time: for development, they come out larger
+    #[arg(long)]
+    fast: bool,
+
     /// What is shown while it runs, on standard error
     #[arg(long, value_enum, default_value_t = Mode::Auto)]
     progress: Mode,
@@ -66,6 +70,7 @@ impl Arguments {
             version: self.version,
             expires: self.expires,
             jobs: self.jobs,
+            fast: self.fast,
         };
         if self.print_helios_build {
             for line in releng::helios_build_lines(&request)? {

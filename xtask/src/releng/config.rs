@@ -2,6 +2,7 @@
 //! shows and explains every key.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -80,6 +81,41 @@ pub(crate) struct Image {
     pub(crate) target_size: Option<u64>,
     /// The pool image: `"auto"` (from the contents), or a size in MiB that must suffice.
     pub(crate) size: Option<Size>,
+    /// The largest the pool image may be, in MiB.
+    pub(crate) budget: Option<NonZeroU64>,
+    /// The `summary.json` of an earlier run, to say what grew.
+    pub(crate) record: Option<PathBuf>,
+    /// How the pool is compressed, in place of what the template says.
+    pub(crate) compression: Option<Compression>,
+    /// Makes the pool's identifiers differ from those that its contents give.
+    pub(crate) salt: Option<String>,
+    /// Compresses the pool with the least time.
+    pub(crate) fast: bool,
+}
+
+/// How a pool is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Compression {
+    /// Whichever form makes the smaller ramdisk.
+    Auto,
+    /// So.
+    Fixed(zpool_image::Compression),
+}
+
+impl TryFrom<String> for Compression {
+    type Error = String;
+    fn try_from(word: String) -> Result<Self, String> {
+        match word.as_str() {
+            "auto" => Ok(Self::Auto),
+            // The templates' pools have no features.
+            "lz4" => Err("`lz4` needs a feature, and the pools of images have none".to_owned()),
+            _ => word
+                .parse()
+                .map(Self::Fixed)
+                .map_err(|error: zpool_image::UnknownCompression| format!("{error}, and auto")),
+        }
+    }
 }
 
 /// How an omicron package is put into an image.
@@ -209,6 +245,7 @@ impl Config {
             image.image.iter_mut().for_each(below);
             image.proto.iter_mut().for_each(below);
             image.roms.values_mut().for_each(below);
+            image.record.iter_mut().for_each(below);
         }
         if let Some(omicron) = omicron {
             below(&mut omicron.package_manifest);
@@ -272,6 +309,21 @@ mod tests {
         assert_eq!(size("1200").unwrap(), Some(Size::Mebibytes(1200)));
         assert!(size("-1").is_err());
         assert!(size("\"big\"").is_err());
+    }
+
+    #[test]
+    fn compressions() {
+        let compression = |text: &str| {
+            let text = format!("[host]\ncompression = {text}\n");
+            Config::parse(&text, Path::new("t")).map(|config| config.host.compression)
+        };
+        assert_eq!(compression("\"auto\"").unwrap(), Some(Compression::Auto));
+        let gzip = Compression::Fixed(zpool_image::Compression::Gzip(9));
+        assert_eq!(compression("\"gzip-9\"").unwrap(), Some(gzip));
+        for bad in ["\"zstd\"", "\"lz4\"", "9"] {
+            let failure = compression(bad).unwrap_err();
+            assert!(failure.error.to_string().contains("line 2"), "{}", failure.error);
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::failure::Failure;
 
 /// What helios-build leaves that a repository needs.
 const REQUIRED: [&str; 4] = ["zfs.img", "unix.z", "cpio.z", "os.tar.gz"];
-/// What it leaves besides, taken where it is.
-const FURTHER: [&str; 2] = ["cpio", "boot_image_csum"];
+/// What it, or an earlier run of this program, leaves besides; taken where it is.
+const FURTHER: [&str; 4] = ["cpio", "boot_image_csum", "size.json", "size.txt"];
 
 /// The job that copies the folder's files into the result set, after a look at each.
 pub(crate) fn job(which: Which, from: &Path, set: &Path) -> Result<Job, Failure> {

@@ -22,8 +22,8 @@ use image_templates::{
 };
 use jobs::{Job, JobError};
 use proto::{Mtime, Proto, ProtoPath, Store};
+use zpool_image::Compression;
 
-use super::config;
 use super::overlay::{self, Piece};
 use super::packages::{self, Origins};
 use super::pool;
@@ -87,7 +87,7 @@ pub(crate) struct Image {
     /// Whether stand-ins are made for the others.
     pub(crate) stand_in_roms: bool,
     pub(crate) target_size: u64,
-    pub(crate) size: Option<config::Size>,
+    pub(crate) pool: pool::Wants,
     /// Lines for `image-args.txt` and the git status.
     pub(crate) commit: String,
     pub(crate) build_time: i64,
@@ -177,14 +177,14 @@ impl Image {
             overlays.push(genproto(directory, Modes::AsOnDisk).map_err(Failure::usage)?);
         }
         let image = Arc::new(self);
-        let pool = Arc::new(OnceLock::new());
+        let (pool, form) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
         let archive = SharedDraft::default();
         Ok(vec![
             image.os_job(places, plans.os, origins, os_reads),
             image.trim_job(places, plans.trim, trim_reads.clone()),
             image.final_job(places, plans.last, overlays, &pool, trim_reads),
-            image.pool_job(places, &pool),
-            image.phase2_job(places, &archive),
+            image.pool_job(places, &pool, &form),
+            image.phase2_job(places, &archive, &form),
             image.unix_job(places),
             image.boot_archive_job(places, list),
             image.rom_job(places),
@@ -292,25 +292,32 @@ impl Image {
         .makes([places.last()])
     }
 
-    fn pool_job(self: &Arc<Self>, places: &Places, pool: &Arc<OnceLock<PoolDescription>>) -> Job {
-        let (at, pool) = (places.clone(), Arc::clone(pool));
+    fn pool_job(
+        self: &Arc<Self>,
+        places: &Places,
+        pool: &Arc<OnceLock<PoolDescription>>,
+        form: &Arc<OnceLock<Compression>>,
+    ) -> Job {
+        let (at, pool, form) = (places.clone(), Arc::clone(pool), Arc::clone(form));
         self.job("pool", move |image, job| {
             let description = pool.get().ok_or("the pool was not described")?;
-            let options = pool::from_template(description, image.size.as_ref(), image.build_time)
-                .map_err(|failure| failure.error)?;
             let proto = at.load(&at.last())?;
-            let draft = at.draft();
-            let file = fs::File::create(&draft)
-                .map_err(|error| format!("cannot create {}: {error}", draft.display()))?;
-            let start = phase2::HEADER_SIZE as u64;
-            let trees = [(&*options.tree, &proto)];
-            let report = zpool_image::write_at(&trees, &options, &file, start, &draft)?.report;
-            job.log(format_args!("{report:#?}"));
-            if report.size > image.target_size {
+            let name = Path::new(image.which.name()).join("zfs.img");
+            let place = (&*at.draft(), phase2::HEADER_SIZE as u64);
+            let (compression, record) =
+                image.pool.write(description, &proto, image.build_time, &name, place)?;
+            for line in [&record.reason, &record.warning].into_iter().flatten() {
+                job.log(line);
+            }
+            let size = record.footprint.pool.size;
+            job.log(format_args!("{:#?}", record.footprint.pool));
+            record.save(&at.set, image.pool.earlier.as_ref())?;
+            form.set(compression).map_err(|_| "the pool was written twice")?;
+            if size > image.target_size {
                 return Err(format!(
                     "the pool image has {} MiB and the ramdisk {} MiB; make target-size larger \
                      or the image smaller",
-                    report.size.div_ceil(MIB),
+                    size.div_ceil(MIB),
                     image.target_size / MIB
                 )
                 .into());
@@ -319,19 +326,26 @@ impl Image {
         })
         .reads([places.last()])
         .makes([places.draft()])
+        .makes(pool::PoolRecord::files(&places.set))
     }
 
     /// Reads the image once, for its digest and for `os.tar.gz`, which another job ends when the boot
     /// archive with that digest is there.
-    fn phase2_job(self: &Arc<Self>, places: &Places, archive: &SharedDraft) -> Job {
-        let (at, archive) = (places.clone(), Arc::clone(archive));
+    fn phase2_job(
+        self: &Arc<Self>,
+        places: &Places,
+        archive: &SharedDraft,
+        form: &Arc<OnceLock<Compression>>,
+    ) -> Job {
+        let (at, archive, form) = (places.clone(), Arc::clone(archive), Arc::clone(form));
         let made = [places.set.join("zfs.img"), places.set.join("boot_image_csum")];
         self.job("phase-2", move |image, job| {
             let notes = image.notes(&at)?;
             let mut draft = Draft::new(&at.set.join("os.tar.gz"), notes, image.build_time)?;
+            let pool = *form.get().ok_or("the pool was not written")?;
             let options = phase2::Options {
                 target_size: image.target_size,
-                compress: image.which == Which::Trampoline,
+                compress: image.pool.container(pool, image.which == Which::Trampoline),
                 ..phase2::Options::new(&image.name)
             };
             let output = at.set.join("zfs.img");

@@ -15,6 +15,7 @@ mod sample;
 mod summary;
 mod version;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -31,6 +32,7 @@ use self::config::Config;
 use self::image::{Image, Places, Which};
 use self::overlay::{Packages, Piece, Zone};
 use self::packages::Origins;
+use self::pool::PoolRecord;
 use self::progress::Progress;
 use self::result_set::ResultSet;
 use self::summary::Summary;
@@ -48,6 +50,8 @@ pub(crate) struct Request {
     pub(crate) version: Option<String>,
     pub(crate) expires: Option<u32>,
     pub(crate) jobs: Option<NonZeroUsize>,
+    /// Least time for compression instead of least space.
+    pub(crate) fast: bool,
 }
 
 /// `MAJOR.MINOR.PATCH` of the default system version.
@@ -56,6 +60,9 @@ const BASE_VERSION: &str = "20.0.0";
 /// What a repository signed by nobody in particular must say.
 const THROWAWAY: &str = "the repository is signed by a THROWAWAY key that is gone now; give --key \
                          for one that anybody can trust";
+
+/// What is said of images that are larger than they need be.
+const FAST: &str = "images are compressed with the least time (`fast`); they are for development";
 
 /// A request with everything that follows from config, environment and defaults.
 struct Settings {
@@ -186,7 +193,7 @@ impl Settings {
             roms: config.roms.clone().into_iter().collect(),
             stand_in_roms: config.stand_in_roms,
             target_size,
-            size: config.size.clone(),
+            pool: pool::Wants::read(config, which.name(), self.request.fast)?,
             commit: self.checkout.commit.clone().unwrap_or_else(|| "unknown".to_owned()),
             build_time: self.clock.seconds(),
         })
@@ -247,12 +254,19 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
     let set = ResultSet::begin(&request.out)?;
     let settings = Settings::resolve(request, &set.work())?;
     let logs = set.directory().join("logs");
-    let (graph, notices) = graph(&settings, &set)?;
+    let (graph, mut notices) = graph(&settings, &set)?;
     let progress = Progress::new(mode, printer);
     let done = graph
         .run(limit, &logs, &stop, &progress)
         .map_err(|error| explain(error, &settings, &set))?;
 
+    let mut images = BTreeMap::new();
+    for name in [Which::Host, Which::Trampoline].map(Which::name) {
+        if let Some(record) = PoolRecord::load(&set.directory().join(name))? {
+            notices.extend(record.warning.iter().map(|warning| format!("{name} image: {warning}")));
+            images.insert(name, record);
+        }
+    }
     let summary = Summary {
         v: 1,
         tool: env!("CARGO_PKG_VERSION"),
@@ -262,6 +276,7 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
         source: settings.checkout.clone(),
         notices,
         jobs: summary::job_records(&done, &logs, settings.clock.given)?,
+        images,
         files: summary::file_records(&set.directory())?,
     };
     summary.write(&set.directory().join("summary.json"))?;
@@ -289,6 +304,9 @@ fn graph(settings: &Settings, set: &ResultSet) -> Result<(Graph, Vec<String>), F
     }
     if settings.request.keys.is_empty() {
         notices.push(THROWAWAY.to_owned());
+    }
+    if settings.request.fast || config.host.fast || config.trampoline.fast {
+        notices.push(FAST.to_owned());
     }
 
     let brand = Brand::new(&directory, &work, settings.clock.seconds())?;

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::pool::PoolRecord;
 use crate::environment::Checkout;
 use crate::failure::Failure;
 
@@ -32,6 +33,9 @@ pub(crate) struct Summary {
     pub(crate) notices: Vec<String>,
     /// The jobs, sorted by name.
     pub(crate) jobs: Vec<JobRecord>,
+    /// The pool images that this run made, by image: where their bytes go, which a later run can
+    /// compare with.
+    pub(crate) images: BTreeMap<&'static str, PoolRecord>,
     /// Every file of the set but the logs and this one, sorted by path.
     pub(crate) files: BTreeMap<String, FileRecord>,
 }

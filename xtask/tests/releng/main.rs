@@ -10,4 +10,5 @@ mod config;
 mod images;
 mod repeat;
 mod results;
+mod size;
 mod steps;

@@ -6,7 +6,7 @@ use std::fs;
 use crate::common::{BUILD_TIME, digest, names, run, sample};
 
 /// Every file of the set but what is in `brand/repo` and `logs`.
-const FILES: [&str; 25] = [
+const FILES: [&str; 29] = [
     "baseline/files.tar.gz",
     "baseline/gzonly.txt",
     "brand/omicron1-brand.p5p",
@@ -16,6 +16,8 @@ const FILES: [&str; 25] = [
     "host/cpio.z",
     "host/gimlet.rom",
     "host/os.tar.gz",
+    "host/size.json",
+    "host/size.txt",
     "host/unix.z",
     "host/zfs.img",
     "repo.zip",
@@ -28,6 +30,8 @@ const FILES: [&str; 25] = [
     "trampoline/cpio.z",
     "trampoline/gimlet.rom",
     "trampoline/os.tar.gz",
+    "trampoline/size.json",
+    "trampoline/size.txt",
     "trampoline/unix.z",
     "trampoline/zfs.img",
     "brand/repo/pkg5.repository",

@@ -109,7 +109,8 @@ pub(super) struct Build {
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Output")]
     budget: Option<u64>,
 
-    /// What an earlier build or plan recorded, to say what grew
+    /// What an earlier build or plan recorded, to say what grew; or a summary.json (its host
+    /// image) or size.json of `releng`
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     record: Option<PathBuf>,
 
@@ -138,7 +139,8 @@ impl Build {
             Some(path) if !path.is_file() => {
                 return Err(Failure::missing(format!("{} is missing", path.display())));
             }
-            Some(path) => Some(Footprint::read(path).map_err(Failure::usage)?),
+            // Of an earlier run's images the host's is compared with, unless its file is named.
+            Some(path) => Some(crate::releng::pool::earlier(path, "host")?),
             None => None,
         };
         let given = source::Source::given(
