@@ -10,9 +10,13 @@ use super::dataset::{Dataset, Seen};
 use super::dsl::Head;
 use super::findings::{Counts, Finding, Verification};
 use super::image::Image;
+use super::object::ObjectSet;
 use super::space;
 use super::walk::{Tally, Walk};
 use crate::Error;
+
+/// The purpose of an object set that is a file system.
+const FILE_SYSTEM: u64 = 2;
 
 impl Image {
     /// Reads every block of the pool in all its copies and compares checksums; follows every name
@@ -50,17 +54,17 @@ impl Image {
         for head in self.tree.heads.iter().filter(|head| !head.pointer.is_hole()) {
             let shared_until = self.tree.shared_until(head);
             let walk = Walk::new(&self.storage, claims.as_ref(), shared_until);
-            let mut walked = walk.object_set(&head.pointer)?;
+            // Following names waits for one block after the other: there is time for both.
+            let (walked, names) =
+                rayon::join(|| walk.object_set(&head.pointer), || self.names(head));
+            let (mut walked, mut names) = (walked?, names?);
+            names.without(self, head, &mut walked.tally);
             if let (Some(log), Some(claims)) = (&walked.intent_log, &claims)
                 && !head.name.contains('@')
                 && !space::claim_log(log, claims, self)
             {
                 unclaimed = Some(format!("dataset {} has an intent log to be replayed", head.name));
             }
-            let names = match walked.is_file_system {
-                true => self.names(head, &mut walked.tally)?,
-                false => Names::default(),
-            };
             own.add(head, &mut walked.tally);
             verification.add(Some(&head.name), walked.tally, &names);
         }
@@ -75,67 +79,92 @@ impl Image {
         Ok((verification, claims))
     }
 
-    /// Follows the names of a dataset, whose blocks have been walked.
-    fn names(&self, head: &Head, tally: &mut Tally) -> Result<Names, Error> {
-        let damaged = tally.problems.iter().filter_map(|(object, _)| *object);
-        let mut names = Names { damaged: damaged.collect(), ..Names::default() };
-        match Dataset::open(&head.name, &head.pointer, &self.storage)
-            .and_then(|dataset| names.follow(dataset, &head.name))
-        {
-            Ok(()) => {}
-            // With damaged blocks the reason is known already.
-            Err(Error::Damaged { problem, .. }) => {
-                if tally.problems.is_empty() {
-                    tally.problems.push((None, problem));
-                }
+    /// Follows the names of a dataset.
+    fn names(&self, head: &Head) -> Result<Names, Error> {
+        let mut names = Names::default();
+        let followed = ObjectSet::open(&head.pointer, &self.storage).and_then(|set| {
+            if set.purpose != FILE_SYSTEM {
+                return Ok(());
             }
-            Err(error) => return Err(error),
+            let mut dataset = Dataset::open(&head.name, &head.pointer, &self.storage)?;
+            dataset.walk(|seen| names.add(&head.name, seen))
+        });
+        match followed {
+            Ok(()) => Ok(names),
+            Err(Error::Damaged { problem, .. }) => {
+                names.end = Some(problem);
+                Ok(names)
+            }
+            Err(error) => Err(error),
         }
-        Ok(names)
+    }
+
+    /// The first paths of objects of a dataset, as far as they can still be found.
+    fn paths_of(&self, head: &Head, objects: &BTreeSet<u64>) -> BTreeMap<u64, ProtoPath> {
+        let mut paths = BTreeMap::new();
+        let dataset = Dataset::open(&head.name, &head.pointer, &self.storage);
+        let _ = dataset.and_then(|mut dataset| {
+            dataset.walk(|Seen { path, object, .. }| {
+                if objects.contains(&object) {
+                    paths.entry(object).or_insert_with(|| path.clone());
+                }
+                Ok(())
+            })
+        });
+        paths
     }
 }
 
 /// What following the names of a dataset tells.
 #[derive(Debug, Default)]
 struct Names {
-    /// Objects with damaged blocks.
-    damaged: BTreeSet<u64>,
-    /// Their first paths.
-    paths: BTreeMap<u64, ProtoPath>,
-    /// What is wrong with other objects.
-    problems: Vec<(u64, ProtoPath, String)>,
     counts: Counts,
+    /// What is wrong with objects that have names.
+    problems: Vec<(u64, ProtoPath, String)>,
+    /// What kept from following further names.
+    end: Option<String>,
+    /// The first paths of objects with damaged blocks.
+    paths: BTreeMap<u64, ProtoPath>,
 }
 
 impl Names {
-    fn follow(&mut self, mut dataset: Dataset<'_>, name: &str) -> Result<(), Error> {
-        dataset.walk(|Seen { path, object, entry }| {
-            if self.damaged.contains(&object) {
-                self.paths.entry(object).or_insert_with(|| path.clone());
-            }
-            let counts = &mut self.counts;
-            match entry {
-                Ok((entry, _)) => match &entry.kind {
-                    Kind::File(content) => {
-                        counts.files += 1;
-                        counts.content = counts.content.saturating_add(content.size);
-                    }
-                    Kind::Hardlink { .. } => counts.files += 1,
-                    Kind::Directory => counts.directories += 1,
-                    _ => counts.others += 1,
-                },
-                Err(Error::Damaged { problem, .. }) => {
-                    // The finding names the place itself.
-                    let place = format!("dataset {name}, object {object}, path {path}: ");
-                    let problem = problem.strip_prefix(&place).unwrap_or(&problem).to_owned();
-                    if !self.damaged.contains(&object) {
-                        self.problems.push((object, path.clone(), problem));
-                    }
+    fn add(&mut self, name: &str, Seen { path, object, entry }: Seen<'_>) -> Result<(), Error> {
+        let counts = &mut self.counts;
+        match entry {
+            Ok((entry, _)) => match &entry.kind {
+                Kind::File(content) => {
+                    counts.files += 1;
+                    counts.content = counts.content.saturating_add(content.size);
                 }
-                Err(error) => return Err(error),
+                Kind::Hardlink { .. } => counts.files += 1,
+                Kind::Directory => counts.directories += 1,
+                _ => counts.others += 1,
+            },
+            Err(Error::Damaged { problem, .. }) => {
+                // The finding names the place itself.
+                let place = format!("dataset {name}, object {object}, path {path}: ");
+                let problem = problem.strip_prefix(&place).unwrap_or(&problem).to_owned();
+                self.problems.push((object, path.clone(), problem));
             }
-            Ok(())
-        })
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Leaves out what follows from damaged blocks, which are reported as such.
+    fn without(&mut self, image: &Image, head: &Head, tally: &mut Tally) {
+        match &self.end {
+            Some(problem) if tally.problems.is_empty() => {
+                tally.problems.push((None, problem.clone()));
+            }
+            _ => {}
+        }
+        let damaged = tally.problems.iter().filter_map(|(object, _)| *object);
+        let damaged: BTreeSet<u64> = damaged.collect();
+        if !damaged.is_empty() {
+            self.problems.retain(|(object, ..)| !damaged.contains(object));
+            self.paths = image.paths_of(head, &damaged);
+        }
     }
 }
 

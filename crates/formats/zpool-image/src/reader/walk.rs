@@ -6,7 +6,6 @@ use rayon::prelude::*;
 
 use super::block::Storage;
 use super::claims::Claims;
-use super::fields::u32_at;
 use super::object::Dnode;
 use super::pointer::Pointer;
 use crate::Error;
@@ -14,8 +13,6 @@ use crate::block_pointer::{POINTER_SIZE, SECTOR};
 use crate::dnode::{DNODE_SIZE, PLAIN_FILE};
 use crate::label::OVERHEAD;
 
-/// What an object set of file systems has in its root.
-const FILE_SYSTEM: u32 = 2;
 /// Where the root of an object set has dnodes: of its objects, then of space by user, group and
 /// project, of which the last ones may be missing.
 const ROOT_DNODES: [usize; 4] = [0, 1024, 1536, 2048];
@@ -48,8 +45,6 @@ pub(super) struct Tally {
 #[derive(Debug, Default)]
 pub(super) struct Walked {
     pub(super) tally: Tally,
-    /// Whether it is a file system.
-    pub(super) is_file_system: bool,
     /// The first block of the log of changes that an import would replay.
     pub(super) intent_log: Option<Pointer>,
 }
@@ -139,7 +134,6 @@ impl<'a> Walk<'a> {
         }
         Ok(Walked {
             tally,
-            is_file_system: u32_at(&root, 704) == Some(FILE_SYSTEM),
             intent_log: Pointer::at(&root, INTENT_LOG).filter(|log| !log.is_hole()),
         })
     }

@@ -18,7 +18,7 @@ use crate::generate::{Random, Tree, path};
 /// Flips in each image, with the fixed seed and with the random one.
 const FLIPS: usize = 320;
 /// No flip may keep the reader longer than this, however slow the machine is.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(60);
 /// Set to a number that a failure names, the random flips are those of that failure.
 const SEED: &str = "ZPOOL_IMAGE_SEED";
 
