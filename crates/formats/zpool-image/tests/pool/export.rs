@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use proto::{Digest, Entry, Kind, Proto};
 use sha2::Digest as _;
-use zpool_image::{Compression, PoolOptions, write_trees};
+use zpool_image::{Compression, PoolOptions, Size, write_trees};
 
 use crate::draw::{self, Drawn};
 use crate::generate::{Tree, at, everything};
@@ -40,6 +40,8 @@ fn pools_of_the_matrix() {
 fn everything_and_very_many_entries() {
     let options = PoolOptions { compression: Compression::Gzip(9), ..PoolOptions::ramdisk() };
     export("everything", &options, &[(options.tree.clone(), everything())]);
+    // A name more in every directory makes all of them larger in one go.
+    let options = PoolOptions { size: Size::Auto { headroom: 1 << 30 }, ..options };
     export("many", &options, &[(options.tree.clone(), many())]);
 }
 

@@ -6,9 +6,9 @@ use std::os::unix::fs::FileExt;
 
 use proto::{Entry, FileContent, Kind};
 use zpool_image::reader::Image;
-use zpool_image::{Compression, PoolOptions, Size, plan, write};
+use zpool_image::{Compression, Feature, PoolOptions, Size, plan, write};
 
-use crate::generate::{Random, Tree, at, everything, path, random};
+use crate::generate::{Fill, Random, Tree, at, everything, path, random};
 use crate::judge::{
     as_read, grub_reads, grub_reads_at, reader_reads, zdb_accepts, zdb_finds, zdb_finds_no_leaks,
 };
@@ -75,6 +75,7 @@ fn a_file_over_4_gib_keeps_its_holes() {
     let report = write(&tree.proto, &PoolOptions::ramdisk(), &image).unwrap();
     assert!(report.allocated < 4 << 20, "{report:?}");
     zdb_accepts(&image, "a large file");
+    assert!(Image::open(&image).unwrap().verify().unwrap().is_sound());
     zdb_finds(&image, "rpool/ROOT/ramdisk", &tree.proto.manifest);
     for (place, text) in [((4 << 30) - 5, "in the middle"), (size - 12, "the very end")] {
         let read = grub_reads_at(&image, "ROOT/ramdisk/@/large", place, text.len());
@@ -133,6 +134,67 @@ fn a_directory_of_200_000_entries() {
     let mut text = String::new();
     dataset.file(&path("full/199999")).unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(text, "a file");
+}
+
+#[test]
+fn files_at_the_limits_of_records() {
+    for (record, compression) in [
+        (512, Compression::Off),
+        (4 << 10, Compression::Gzip(9)),
+        (128 << 10, Compression::Zle),
+        (1 << 20, Compression::Lz4),
+    ] {
+        let mut options =
+            PoolOptions { record_size: record, compression, ..PoolOptions::ramdisk() };
+        options.enable(Feature::LargeBlocks);
+        options.enable(Feature::Lz4Compress);
+        let mut tree = Tree::new();
+        let record = u64::from(record);
+        let around = [record, 2 * record, 3 * record].into_iter();
+        let around = around.flat_map(|size| [size - 1, size, size + 1]);
+        for size in [0, 1, 510, 514].into_iter().chain(around) {
+            for fill in Fill::ALL {
+                let content = tree.content(size, fill, size);
+                let entry = Entry::new(Kind::File(content), at(0o644, size as i64));
+                tree.add(format!("{fill:?}-{size}"), entry);
+            }
+        }
+        let image = tree.image();
+        write(&tree.proto, &options, &image).unwrap();
+        zdb_accepts(&image, &format!("records of {record}"));
+        zdb_finds(&image, "rpool/ROOT/ramdisk", &tree.proto.manifest);
+        reader_reads(&Image::open(&image).unwrap(), "rpool/ROOT/ramdisk", &tree.proto);
+        grub_reads(&image, "ROOT/ramdisk", &tree);
+    }
+}
+
+#[test]
+fn directories_at_the_limits_of_their_forms() {
+    let mut tree = Tree::new();
+    tree.bytes("file", b"a file");
+    for (count, length) in [0, 1, 7, 8, 2046, 2047, 2048, 2049]
+        .into_iter()
+        .flat_map(|count| [(count, 5), (count, 49), (count.min(100), 50)])
+    {
+        let directory = format!("{count}-of-{length}");
+        if !tree.proto.manifest.contains(&path(&directory)) {
+            tree.directory(&directory);
+            for index in 0..count {
+                // GRUB opens what is a file, each through the whole directory: some are enough.
+                let name = format!("{directory}/{index:0length$}");
+                match index % 64 {
+                    0 => tree.hardlink(name, "file"),
+                    _ => tree.add(name, Entry::new(Kind::Fifo, at(0o600, index as i64))),
+                }
+            }
+        }
+    }
+    let image = tree.image();
+    write(&tree.proto, &PoolOptions::ramdisk(), &image).unwrap();
+    zdb_accepts(&image, "directories");
+    zdb_finds(&image, "rpool/ROOT/ramdisk", &tree.proto.manifest);
+    reader_reads(&Image::open(&image).unwrap(), "rpool/ROOT/ramdisk", &tree.proto);
+    grub_reads(&image, "ROOT/ramdisk", &tree);
 }
 
 #[test]
