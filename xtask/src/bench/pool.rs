@@ -115,9 +115,10 @@ const GROUPS: [Group; 6] = [
         name: "size",
         stages: &[own("records-gzip-9", None), own("records-zlib-9", None)],
         once: true,
+        // zlib-rs makes about 3 in 1000 more of the same records than zlib, which OpenZFS has.
         targets: &[Target {
-            what: "records, gzip-9: allocated against zlib at level 9",
-            wanted: Wanted::Below(1.0),
+            what: "records, gzip-9: allocated against zlib-rs at level 9",
+            wanted: Wanted::Below(0.995),
             unit: "x",
             number: |runs| output(runs, "records-gzip-9") / output(runs, "records-zlib-9"),
         }],

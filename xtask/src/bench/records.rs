@@ -61,7 +61,7 @@ pub(crate) fn libdeflate() -> Result<impl FnMut(&[u8], usize) -> Option<usize>, 
     Ok(move |record: &[u8], limit: usize| compressor.zlib_compress(record, &mut room[..limit]).ok())
 }
 
-/// zlib at level 9, which OpenZFS uses for gzip-9.
+/// zlib-rs at level 9, standing in for the zlib that OpenZFS uses for gzip-9.
 pub(crate) fn zlib() -> impl FnMut(&[u8], usize) -> Option<usize> {
     let mut room = vec![0; RECORD];
     move |record: &[u8], limit: usize| {
