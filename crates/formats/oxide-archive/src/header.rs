@@ -3,6 +3,7 @@
 use proto::{Device, Metadata, Mtime};
 
 use crate::member::{Member, MemberKind};
+use crate::sparse::Records;
 
 /// Everything in a tar is a multiple of this.
 pub(crate) const BLOCK: usize = 512;
@@ -43,6 +44,7 @@ pub(crate) struct Extensions {
     major: Option<u64>,
     minor: Option<u64>,
     attributes: Vec<String>,
+    pub(crate) sparse: Option<Records>,
 }
 
 impl Raw {
@@ -109,14 +111,13 @@ impl Raw {
         // Ancient tars know no directories but by the slash.
         let kind = match self.type_flag {
             0 if name.ends_with(b"/") => MemberKind::Directory,
-            0 | b'0' | b'7' => MemberKind::File,
+            0 | b'0' | b'7' | b'S' => MemberKind::File,
             b'1' => MemberKind::Hardlink { target: link },
             b'2' => MemberKind::Symlink { target: link },
             b'3' => MemberKind::CharacterDevice(self.device),
             b'4' => MemberKind::BlockDevice(self.device),
             b'5' => MemberKind::Directory,
             b'6' => MemberKind::Fifo,
-            b'S' => return Err(SPARSE.to_owned()),
             other => {
                 return Err(format!("unknown member type `{}`", char::from(other).escape_debug()));
             }
@@ -144,13 +145,10 @@ impl Raw {
         if format != 0 && format != type_bits(&kind) {
             return Err(format!("mode {:o} does not belong to a {}", self.mode, kind.word()));
         }
-        let extended_attributes = ext.attributes;
-        Ok(Member { name, kind, size, metadata, extended_attributes, offset })
+        let (extended_attributes, sparse) = (ext.attributes, false);
+        Ok(Member { name, kind, size, metadata, extended_attributes, sparse, offset })
     }
 }
-
-/// The text for members that a reader here would have to put together.
-const SPARSE: &str = "it is a sparse file in a form that is not read; pack it without `--sparse`";
 
 fn device_number(number: impl TryInto<u32> + Copy + std::fmt::Display) -> Result<u32, String> {
     number.try_into().map_err(|_| format!("the device number {number} is not below 2^32"))
@@ -171,7 +169,7 @@ fn type_bits(kind: &MemberKind) -> u32 {
 impl Extensions {
     /// Whether no value is replaced.
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { name, link, size, uid, gid, mtime, major, minor, attributes } = self;
+        let Self { name, link, size, uid, gid, mtime, major, minor, attributes, sparse } = self;
         name.is_none()
             && link.is_none()
             && size.is_none()
@@ -181,6 +179,7 @@ impl Extensions {
             && major.is_none()
             && minor.is_none()
             && attributes.is_empty()
+            && sparse.is_none()
     }
 
     /// Applies the records of a pax header.
@@ -224,14 +223,14 @@ impl Extensions {
             b"mtime" => {
                 self.mtime = Some(parse_time(text()).ok_or("pax mtime: not a time")?);
             }
-            _ if key.starts_with(b"GNU.sparse.") => {
-                return Err(SPARSE.to_owned());
-            }
             b"SCHILY.devmajor" => self.major = Some(integer()?),
             b"SCHILY.devminor" => self.minor = Some(integer()?),
             _ if key.starts_with(b"SCHILY.acl.") => self.attributes.push("ACL".to_owned()),
             // Names of owners, further times, comments and what vendors say: not used here.
             _ => {
+                if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                    return self.sparse.get_or_insert_default().apply(key, value);
+                }
                 let name = key
                     .strip_prefix(b"SCHILY.xattr.")
                     .or_else(|| key.strip_prefix(b"LIBARCHIVE.xattr."));
@@ -277,7 +276,7 @@ fn text(field: &[u8]) -> &[u8] {
 }
 
 /// A numeric field: octal digits between blanks, or GNU's big-endian binary form.
-fn number(field: &[u8], what: &str) -> Result<i64, String> {
+pub(crate) fn number(field: &[u8], what: &str) -> Result<i64, String> {
     let bad = || format!("the {what} is not a number");
     if field[0] & 0x80 != 0 {
         // Bit 6 of the first byte is the sign; everything must fit into 64 bits.

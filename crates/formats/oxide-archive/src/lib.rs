@@ -47,6 +47,7 @@ mod metadata;
 mod options;
 mod output;
 mod reader;
+mod sparse;
 mod tar_reader;
 mod unpack;
 mod walk;

@@ -15,6 +15,8 @@ pub struct Member {
     pub metadata: proto::Metadata,
     /// The names of extended attributes in its headers; `ACL` stands for an access control list.
     pub extended_attributes: Vec<String>,
+    /// Whether it is stored without its runs of zeros. Its size and data are those of the file.
+    pub sparse: bool,
     /// Where its header begins in the tar, extension headers included.
     pub offset: u64,
 }

@@ -26,7 +26,7 @@ pub struct Options {
     pub make_parents: Option<Metadata>,
     /// Whether names and link texts may be in any encoding, instead of UTF-8.
     pub any_encoding: bool,
-    /// Whether devices and pipes are taken. Only a proto can have them.
+    /// Whether devices, pipes and sparse files are taken. Only a proto can have the first two.
     pub special_files: bool,
     /// Whether a later file, link or device of the same name and type takes the place of an
     /// earlier one, as tars that were appended to have it; otherwise that is an error. Another

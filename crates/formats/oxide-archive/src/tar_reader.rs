@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::header::{BLOCK, Extensions, Raw, padding};
-use crate::member::{Member, printable};
+use crate::member::{Member, MemberKind, printable};
+use crate::sparse::{self, Map, OldMap, Piece, Records};
 
 /// Longer extension headers are refused: no name or record is that long.
 const LONGEST_EXTENSION: u64 = 1 << 20;
@@ -22,6 +23,8 @@ pub struct TarReader<R> {
     /// Data of the current member that nobody has read yet, and the padding after them.
     remaining: u64,
     padding: u64,
+    /// Of a sparse file, which parts of it the data are.
+    sparse: Option<Map>,
     member: Option<String>,
     finished: bool,
 }
@@ -30,7 +33,16 @@ impl<R: Read> TarReader<R> {
     /// A reader. `path` is what errors call the archive.
     pub fn new(input: R, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().to_owned();
-        Self { input, path, position: 0, remaining: 0, padding: 0, member: None, finished: false }
+        Self {
+            input,
+            path,
+            position: 0,
+            remaining: 0,
+            padding: 0,
+            sparse: None,
+            member: None,
+            finished: false,
+        }
     }
 
     /// What errors call the archive.
@@ -97,11 +109,30 @@ impl<R: Read> TarReader<R> {
                 _ => {
                     let name = extensions.name.as_ref().unwrap_or(&raw.name);
                     self.member = Some(printable(name));
-                    let member = raw
+                    let old = raw.type_flag == b'S';
+                    let records = extensions.sparse.take();
+                    let mut member = raw
                         .into_member(extensions, offset)
                         .map_err(|problem| self.damaged(start, problem))?;
-                    self.remaining = member.size;
-                    self.padding = padding(member.size);
+                    let map = match (old, records) {
+                        (true, _) => Some(self.old_map(&block)?),
+                        (false, Some(records)) => {
+                            self.hold(member.size);
+                            Some(self.pax_map(records, &mut member)?)
+                        }
+                        (false, None) => None,
+                    };
+                    if let Some((parts, size)) = map {
+                        if old {
+                            self.hold(member.size);
+                        }
+                        let map = Map::new(parts, size, self.remaining)
+                            .map_err(|problem| self.damaged(start, problem))?;
+                        (member.size, member.sparse) = (size, true);
+                        self.sparse = Some(map);
+                    } else {
+                        self.hold(member.size);
+                    }
                     return Ok(Some(member));
                 }
             }
@@ -122,6 +153,91 @@ impl<R: Read> TarReader<R> {
         Ok(Some(block))
     }
 
+    /// So many bytes of data follow.
+    fn hold(&mut self, size: u64) {
+        self.remaining = size;
+        self.padding = padding(size);
+    }
+
+    /// The map and size of a sparse file in GNU's old form; the data follow.
+    fn old_map(&mut self, header: &[u8; BLOCK]) -> Result<(Vec<(u64, u64)>, u64), Error> {
+        let start = self.position;
+        let mut map = OldMap::parse(header).map_err(|problem| self.damaged(start, problem))?;
+        while map.continues {
+            let start = self.position;
+            let block = self.header_block()?.ok_or_else(|| {
+                self.damaged(start, "it ends in the map of a sparse file".to_owned())
+            })?;
+            map.extend(&block).map_err(|problem| self.damaged(start, problem))?;
+        }
+        Ok((map.parts, map.size))
+    }
+
+    /// The same of the pax forms, whose map may be the first part of the data.
+    fn pax_map(
+        &mut self,
+        records: Records,
+        member: &mut Member,
+    ) -> Result<(Vec<(u64, u64)>, u64), Error> {
+        let start = self.position;
+        if member.kind != MemberKind::File {
+            return Err(self.damaged(start, format!("a sparse {}", member.kind.word())));
+        }
+        if let Some(name) = &records.name {
+            // The header's own name is one for readers that do not know the form.
+            member.name.clone_from(name);
+            self.member = Some(printable(name));
+        }
+        let size = records
+            .size
+            .ok_or_else(|| self.damaged(start, "the size of the sparse file is missing"))?;
+        let parts = match records.in_data {
+            true => self.map_in_data()?,
+            false => records.parts().map_err(|problem| self.damaged(start, problem))?,
+        };
+        Ok((parts, size))
+    }
+
+    /// Decimal lines, in whole blocks: how many parts, then the offset and length of each.
+    fn map_in_data(&mut self) -> Result<Vec<(u64, u64)>, Error> {
+        let start = self.position;
+        let wrong = |this: &Self| this.damaged(start, "the map of the sparse file is damaged");
+        let (mut numbers, mut digits) = (Vec::new(), Vec::new());
+        let mut wanted = 1;
+        while numbers.len() < wanted {
+            let mut block = [0; BLOCK];
+            let mut filled = 0;
+            while filled < BLOCK {
+                match self.read_stored(&mut block[filled..])? {
+                    0 => return Err(wrong(self)),
+                    count => filled += count,
+                }
+            }
+            for byte in block {
+                if numbers.len() == wanted {
+                    break;
+                }
+                if byte != b'\n' {
+                    digits.push(byte);
+                    continue;
+                }
+                let number = sparse::decimal(&digits).ok_or_else(|| wrong(self))?;
+                digits.clear();
+                if numbers.is_empty() {
+                    wanted = usize::try_from(number)
+                        .ok()
+                        .filter(|count| *count <= sparse::MOST_PARTS)
+                        .ok_or_else(|| wrong(self))?
+                        * 2
+                        + 1;
+                }
+                numbers.push(number);
+            }
+        }
+        let pairs = numbers[1..].as_chunks::<2>().0;
+        Ok(pairs.iter().map(|&[offset, length]| (offset, length)).collect())
+    }
+
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, Error> {
         if size > LONGEST_EXTENSION {
             return Err(self.damaged(
@@ -129,8 +245,7 @@ impl<R: Read> TarReader<R> {
                 format!("an extension header of {size} bytes"),
             ));
         }
-        self.remaining = size;
-        self.padding = padding(size);
+        self.hold(size);
         let mut data = Vec::with_capacity(size as usize);
         self.read_all(&mut data)?;
         self.skip_data()?;
@@ -158,6 +273,23 @@ impl<R: Read> TarReader<R> {
 
     /// Some of the current member's data; 0 at their end.
     pub fn read_data(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        let Some(map) = &self.sparse else { return self.read_stored(buffer) };
+        let count = match map.piece(buffer.len()) {
+            Piece::End => 0,
+            Piece::Hole(count) => {
+                buffer[..count].fill(0);
+                count
+            }
+            Piece::Data(count) => self.read_stored(&mut buffer[..count])?,
+        };
+        if let Some(map) = &mut self.sparse {
+            map.advance(count);
+        }
+        Ok(count)
+    }
+
+    /// Some of the bytes that the archive has for the current member; 0 at their end.
+    fn read_stored(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         let wanted = buffer.len().min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
         if wanted == 0 {
             return Ok(0);
@@ -176,7 +308,9 @@ impl<R: Read> TarReader<R> {
 
     fn skip_data(&mut self) -> Result<(), Error> {
         let mut buffer = [0; 32 << 10];
-        while self.read_data(&mut buffer)? > 0 {}
+        // Of a sparse file the zeros are not in the archive.
+        self.sparse = None;
+        while self.read_stored(&mut buffer)? > 0 {}
         while self.padding > 0 {
             let wanted = self.padding as usize;
             match self.pull(&mut buffer[..wanted])? {

@@ -219,6 +219,9 @@ fn take<R: Read>(
             )));
         }
     }
+    if member.sparse && !options.special_files {
+        return Err(at.refused("it is a sparse file"));
+    }
     if let Some(name) =
         member.extended_attributes.iter().find(|name| options.extended_attributes.refuse(name))
     {

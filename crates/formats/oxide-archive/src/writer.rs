@@ -193,6 +193,7 @@ impl<W: Write> Writer<W> {
             size,
             metadata,
             extended_attributes: Vec::new(),
+            sparse: false,
             offset: self.position,
         };
         let body = member.name.strip_suffix(b"/").unwrap_or(&member.name);

@@ -158,13 +158,72 @@ fn extended_attributes_are_refused_or_dropped() {
 
 #[test]
 fn what_is_not_read_says_so() {
-    let sparse = "it is a sparse file in a form that is not read; pack it without `--sparse`";
-    assert!(refuse(&tar(&[block(b"f", b'S', 0, NONE)])).ends_with(sparse));
-    let bytes = tar(&[pax("GNU.sparse.major", "1"), block(b"f", b'0', 0, NONE)]);
-    assert!(refuse(&bytes).ends_with(sparse));
+    let bytes = tar(&[pax("GNU.sparse.major", "2"), block(b"f", b'0', 0, NONE)]);
+    assert!(refuse(&bytes).ends_with("pax GNU.sparse.major: not understood"));
+    let bytes = tar(&[pax("GNU.sparse.map", "0,1"), block(b"f", b'0', 0, NONE)]);
+    assert!(refuse(&bytes).ends_with("the size of the sparse file is missing"));
     assert!(refuse(b"\x28\xb5\x2f\xfd0000000").starts_with("t: is compressed with zstd, which"));
     assert!(refuse(b"\xfd7zXZ\0\0\0").contains("with xz"));
     assert!(refuse(&tar(&[block(b"a/../b", b'0', 0, NONE)])).contains("has a `..` component"));
     assert!(refuse(&tar(&[block(b"/b", b'0', 0, NONE)])).contains("its name is absolute"));
     assert!(refuse(&tar(&[block(b"a//b", b'0', 0, NONE)])).contains("an empty component"));
+}
+
+/// Every form of sparse files, as GNU tar and bsdtar write them.
+#[test]
+fn sparse_files_are_what_they_were() {
+    use std::os::unix::fs::FileExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let file = std::fs::File::create(root.join("sparse")).unwrap();
+    file.set_len(10 << 20).unwrap();
+    // More parts than a header block or two have room for.
+    for part in 1..60u64 {
+        file.write_all_at(format!("part {part}").as_bytes(), part * 150_000).unwrap();
+    }
+    std::fs::File::create(root.join("hole")).unwrap().set_len(1 << 20).unwrap();
+    let expected = |name: &str| std::fs::read(root.join(name)).unwrap();
+    let forms: [(&str, &[&str]); 5] = [
+        ("tar", &["--sparse", "--format=gnu"]),
+        ("tar", &["--sparse", "--format=posix", "--sparse-version=0.0"]),
+        ("tar", &["--sparse", "--format=posix", "--sparse-version=0.1"]),
+        ("tar", &["--sparse", "--format=posix", "--sparse-version=1.0"]),
+        ("bsdtar", &["--format=pax"]),
+    ];
+    for (program, words) in forms {
+        let Some(mut command) = verifiers::require(program) else { continue };
+        let archive = directory.path().join("archive.tar");
+        let command = command.args(words).arg("-cf").arg(&archive).arg("-C").arg(&root).arg(".");
+        assert!(command.status().unwrap().success());
+        let bytes = std::fs::read(&archive).unwrap();
+        assert!(bytes.len() < 2 << 20, "{program} {words:?} did not notice the holes");
+        let store = tempfile::tempdir().unwrap();
+        let mut proto = Proto::new(Store::create(store.path()).unwrap());
+        into_proto_stream(&bytes[..], "t", &mut proto, &ProtoPath::root(), &options()).unwrap();
+        for name in ["sparse", "hole"] {
+            let path = ProtoPath::new(name).unwrap();
+            let entry = proto.manifest.get(&path).unwrap();
+            let content = entry.content().unwrap();
+            let read = proto.contents.read(&path, content).unwrap();
+            assert!(read == expected(name), "{program} {words:?}: another {name}");
+        }
+        // Skipped, the next member is found.
+        let mut reader = oxide_archive::open_stream(&bytes[..], "t").unwrap();
+        let mut names = Vec::new();
+        while let Some(member) = reader.next_member().unwrap() {
+            names.push(member.display_name());
+        }
+        names.sort();
+        assert_eq!(names, ["./", "./hole", "./sparse"], "{program} {words:?}");
+        // Layers have no use for them.
+        let strict = Options { special_files: false, ..options() };
+        assert!(take(&bytes, &strict).1.unwrap_err().to_string().contains("sparse file"));
+        // Cut anywhere they are an error, not a panic.
+        let end = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+        for eighth in 1..=8 {
+            let cut = &bytes[..end * eighth / 8];
+            assert!(take(cut, &options()).1.is_err(), "{program} {words:?} {eighth}");
+        }
+    }
 }

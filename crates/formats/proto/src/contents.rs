@@ -1,7 +1,7 @@
 //! Where the bytes of a proto's regular files are.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::Digest as _;
@@ -59,9 +59,15 @@ impl Store {
                 Err(error) => return Err(error),
             };
             hasher.update(&buffer[..count]);
-            temporary.write_all(&buffer[..count])?;
             size += count as u64;
+            // Runs of zeros become holes, so that sparse files take no more than they must.
+            if buffer[..count].iter().all(|&byte| byte == 0) {
+                temporary.seek(SeekFrom::Start(size))?;
+            } else {
+                temporary.write_all(&buffer[..count])?;
+            }
         }
+        temporary.as_file().set_len(size)?;
         let digest = Digest(hasher.finalize().into());
         let path = self.path_of(&digest);
         if !path.exists() {

@@ -148,3 +148,23 @@ fn access_control_lists_are_refused_by_that_name() {
     let error = tree.import(LISTED).unwrap_err();
     assert!(error.contains("has an access control list"), "{error}");
 }
+
+#[test]
+fn a_store_keeps_zeros_as_holes() {
+    use std::io::Read as _;
+    use std::os::unix::fs::MetadataExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let store = proto::Store::create(directory.path()).unwrap();
+    let bytes = std::io::repeat(0)
+        .take(8 << 20)
+        .chain(&b"end"[..])
+        .chain(std::io::repeat(0).take(5_000_000));
+    let content = store.add(bytes).unwrap();
+    let file = store.path_of(&content.digest.unwrap());
+    let found = fs::metadata(&file).unwrap();
+    assert_eq!((content.size, found.len()), (13_388_611, 13_388_611));
+    assert!(found.blocks() * 512 < 1 << 20, "{} blocks", found.blocks());
+    let read = fs::read(&file).unwrap();
+    assert_eq!(&read[8 << 20..][..3], b"end");
+    assert_eq!(read.iter().filter(|&&byte| byte != 0).count(), 3);
+}

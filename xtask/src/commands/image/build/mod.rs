@@ -26,8 +26,8 @@ use crate::printer::Printer;
 ///
 /// Nothing is lost silently: files with extended attributes or access control lists are refused
 /// unless `--drop-xattrs` is given. Labels that a system puts on every file (security.selinux,
-/// security.ima, overlays' own) are always left behind. Sparse files stay sparse; sparse members of
-/// a tar are refused. The contents of a tar are kept in a temporary directory beside the image, or
+/// security.ima, overlays' own) are always left behind. Sparse files stay sparse, in all forms that
+/// tars have them. The contents of a tar are kept in a temporary directory beside the image, or
 /// in TMPDIR for `--plan`.
 ///
 /// Without further options the pool is that of a ramdisk, rpool with ROOT/ramdisk. Options come
