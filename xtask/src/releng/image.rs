@@ -21,7 +21,7 @@ use image_templates::{
     Context, Features, ImagePackages, Modes, Plan, PoolDescription, Search, genproto,
 };
 use jobs::{Job, JobError};
-use proto::{Mtime, Proto, ProtoPath, Store};
+use proto::{ExtendedAttributes, Mtime, Proto, ProtoPath, Store};
 use zpool_image::Compression;
 
 use super::overlay::{self, Piece};
@@ -174,6 +174,7 @@ impl Image {
         })?;
         let mut overlays = Vec::new();
         for directory in &self.directories {
+            refuse_extended_attributes(directory)?;
             overlays.push(genproto(directory, Modes::AsOnDisk).map_err(Failure::usage)?);
         }
         let image = Arc::new(self);
@@ -511,6 +512,16 @@ impl Image {
         }
         text
     }
+}
+
+/// A directory that is laid over an image must not lose anything on the way.
+fn refuse_extended_attributes(directory: &Path) -> Result<(), Failure> {
+    for entry in walkdir::WalkDir::new(directory).sort_by_file_name() {
+        // What cannot be read is named when the directory is.
+        let Ok(entry) = entry else { return Ok(()) };
+        ExtendedAttributes::Refuse.check(entry.path()).map_err(Failure::usage)?;
+    }
+    Ok(())
 }
 
 /// Applies a plan and tells the job's log what it said.

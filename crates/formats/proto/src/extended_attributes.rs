@@ -34,16 +34,17 @@ impl ExtendedAttributes {
             && !OF_THE_SYSTEM.contains(&name)
             && !OVERLAYS.iter().any(|start| name.starts_with(start))
     }
-}
 
-/// Refuses a file or directory with attributes that would be lost, unless they may be.
-pub(crate) fn check(path: &Path, attributes: ExtendedAttributes) -> Result<(), Error> {
-    if attributes == ExtendedAttributes::Drop {
-        return Ok(());
-    }
-    match names(path)?.into_iter().find(|name| attributes.refuse(name)) {
-        Some(attribute) => Err(Error::ExtendedAttribute { path: path.to_owned(), attribute }),
-        None => Ok(()),
+    /// Refuses a file or directory on disk with attributes that would be lost, unless they may be.
+    /// Symbolic links are not followed.
+    pub fn check(self, path: &Path) -> Result<(), Error> {
+        if self == Self::Drop {
+            return Ok(());
+        }
+        match names(path)?.into_iter().find(|name| self.refuse(name)) {
+            Some(attribute) => Err(Error::ExtendedAttribute { path: path.to_owned(), attribute }),
+            None => Ok(()),
+        }
     }
 }
 

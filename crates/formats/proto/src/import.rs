@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::{
     Device, Entry, Error, ExtendedAttributes, FileContent, Kind, Manifest, Metadata, Mtime,
-    ProtoPath, extended_attributes,
+    ProtoPath,
 };
 
 /// Whose the files of an imported directory are.
@@ -53,7 +53,7 @@ struct Importer {
 impl Importer {
     fn add(&mut self, on_disk: &Path, path: ProtoPath) -> Result<(), Error> {
         let found = fs::symlink_metadata(on_disk).map_err(Error::io("examine", on_disk))?;
-        extended_attributes::check(on_disk, self.attributes)?;
+        self.attributes.check(on_disk)?;
         let (uid, gid) = match self.owners {
             Owners::Root => (0, 0),
             Owners::FromDisk => (found.uid(), found.gid()),

@@ -9,8 +9,7 @@ use std::path::Path;
 use sha2::Digest as _;
 
 use crate::{
-    Digest, Entry, Error, ExtendedAttributes, FileContent, Kind, Manifest, ProtoPath,
-    extended_attributes, mtree,
+    Digest, Entry, Error, ExtendedAttributes, FileContent, Kind, Manifest, ProtoPath, mtree,
 };
 
 /// Reads a directory tree as its manifest (an mtree(5) file; see [`mtree`]) says: types, modes,
@@ -55,7 +54,7 @@ pub fn import_listed(
         let (path, entry) = listed.into_entry(size).map_err(&at)?;
         compare(&path, &entry, found.as_ref(), root).map_err(|error| error.at(&at))?;
         if found.is_some() {
-            extended_attributes::check(&on_disk, attributes)?;
+            attributes.check(&on_disk)?;
         }
         imported.insert(path.clone(), entry).map_err(|error| at(error.to_string()))?;
         places.insert(path, line);
