@@ -22,6 +22,9 @@ const INTENT_LOG: usize = 512 + 16;
 /// but not more often than this for every sector of the image.
 const MOST_VISITS_PER_SECTOR: u64 = 8;
 
+/// Blocks of data that a thread reads before others may take the next ones.
+const TOGETHER: usize = 32;
+
 /// Sums over a part of a tree of blocks, and problems in the order of the blocks.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -332,16 +335,30 @@ impl<'a> Walk<'a> {
         place: Place<'_>,
     ) -> Result<Tally, Error> {
         let count = block.len() / POINTER_SIZE;
-        (0..count)
-            .into_par_iter()
-            .map(|slot| match Pointer::at(block, slot * POINTER_SIZE) {
-                Some(pointer) => {
-                    let number = number.saturating_mul(count as u64).saturating_add(slot as u64);
-                    self.tree(&pointer, (level - 1, number), place)
-                }
-                None => Ok(Tally::default()),
+        let tree = |slot: usize| match Pointer::at(block, slot * POINTER_SIZE) {
+            Some(pointer) => {
+                let number = number.saturating_mul(count as u64).saturating_add(slot as u64);
+                self.tree(&pointer, (level - 1, number), place)
+            }
+            None => Ok(Tally::default()),
+        };
+        let is_used = |slot: &usize| {
+            Pointer::at(block, slot * POINTER_SIZE).is_some_and(|pointer| !pointer.is_hole())
+        };
+        let used = (0..count).rev().find(is_used).map_or(0, |last| last + 1);
+        let slots = (0..used).into_par_iter();
+        if level > 1 || place.visit.is_some() {
+            return slots.map(tree).try_reduce(Tally::default, |one, more| Ok(one.plus(more)));
+        }
+        // Blocks of data are read one after the other, some by each thread: what threads have to
+        // say to each other takes longer than to read one.
+        slots
+            .chunks(TOGETHER)
+            .map(|slots| {
+                let mut tallies = slots.into_iter().map(tree);
+                tallies.try_fold(Tally::default(), |sum, tally| Ok(sum.plus(tally?)))
             })
-            .try_reduce(Tally::default, |one, other| Ok(one.plus(other)))
+            .try_reduce(Tally::default, |one, more| Ok(one.plus(more)))
     }
 
     fn may_visit(&self) -> bool {
