@@ -12,10 +12,18 @@ use super::zap::{self, entries};
 use crate::Error;
 
 /// Features that do not change what is read here, or that are read.
-const KNOWN_FEATURES: [&str; 6] = [
+const KNOWN_FEATURES: [&str; 14] = [
+    "com.datto:bookmark_v2",
+    "com.delphix:bookmark_written",
     "com.delphix:embedded_data",
     "com.delphix:extensible_dataset",
+    "com.delphix:head_errlog",
     "com.delphix:hole_birth",
+    "com.delphix:redaction_bookmarks",
+    "com.delphix:redaction_list_spill",
+    "com.joyent:multi_vdev_crash_dump",
+    "com.klarasystems:large_microzap",
+    "com.klarasystems:vdev_zaps_v2",
     "org.illumos:lz4_compress",
     "org.open-zfs:large_blocks",
     "org.zfsonlinux:large_dnode",

@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
         let object_type = pointer.property(48, 8) as u8;
         let is_data = pointer.property(56, 5) == 0
             && match object_type {
-                PLAIN_FILE | 23..=25 => true,
+                PLAIN_FILE | 23 | 25 | 26 => true,
                 newer => newer & 0xC0 == 0x80,
             };
         let counted = if is_data { pointer.logical() } else { physical };
