@@ -190,3 +190,34 @@ fn a_template_gives_the_options_of_the_pool() {
     assert_eq!(plan(&["--compression", "off"])["compression"], "off");
     assert_eq!(plan(&["--size", "100"])["footprint"]["pool"]["size"], 100 << 20);
 }
+
+/// One tree as it is, in a tar of GNU's, and with manifests of libarchive's and our own.
+#[test]
+fn a_tree_gives_the_same_image_in_every_form() {
+    let place = Place::new();
+    fs::hard_link(place.path("root/etc/motd"), place.path("root/etc/also")).unwrap();
+    let file = fs::File::create(place.path("root/sparse")).unwrap();
+    file.set_len(3_000_000).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"here", 1_500_000).unwrap();
+    let image = |words: &[&str]| fs::read(place.build(words)).unwrap();
+    let tree = image(&["--tree", "root", "--owners", "from-disk"]);
+
+    fs::write(place.path("own.mtree"), place.mtree(DATASET)).unwrap();
+    assert!(image(&["--tree", "root", "--manifest", "own.mtree"]) == tree, "our own manifest");
+    if let Some(mut bsdtar) = verifiers::require("bsdtar") {
+        let words = "!all,type,uid,gid,mode,time,link,device,size,nlink,inode,resdevice,sha256";
+        bsdtar.args(["--format=mtree", &format!("--options={words}"), "-cf"]);
+        bsdtar.arg(place.path("other.mtree")).arg("-C").arg(place.path("root")).arg(".");
+        assert!(bsdtar.status().unwrap().success());
+        let other = image(&["--tree", "root", "--manifest", "other.mtree"]);
+        assert!(other == tree, "libarchive's manifest");
+    }
+    if let Some(mut tar) = verifiers::require("tar") {
+        // Access times would be there, too, and differ.
+        let times = "--pax-option=delete=atime,delete=ctime";
+        tar.args(["--format=posix", "--sort=name", "--sparse", "--numeric-owner", times, "-cf"]);
+        tar.arg(place.path("t.tar")).arg("-C").arg(place.path("root")).arg(".");
+        assert!(tar.status().unwrap().success());
+        assert!(image(&["--tar", "t.tar"]) == tree, "GNU's tar");
+    }
+}
