@@ -151,6 +151,7 @@ const GROUPS: [Group; 6] = [
             own("verify-off", None),
             own("verify-gzip-1", None),
             own("fletcher-4-alone", None),
+            own("fletcher-4-reading", None),
         ],
         once: false,
         targets: &[Target {

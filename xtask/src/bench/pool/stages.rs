@@ -75,6 +75,7 @@ pub(crate) fn run_stage(name: &str, directory: &Path) -> Option<Result<Done, Fai
         "verify-off" => verify(&at.image(Compression::Off)),
         "verify-gzip-1" => verify(&at.image(Compression::Gzip(1))),
         "fletcher-4-alone" => fletcher_4_alone(&at.image(Compression::Off)),
+        "fletcher-4-reading" => fletcher_4_reading(&at.image(Compression::Off)),
         "image-one-reading" => image_in_one_reading(&at),
         "image-step-by-step" => image_step_by_step(&at),
         _ => return None,
@@ -179,25 +180,53 @@ fn verify(path: &Path) -> Result<Done, Failure> {
     Ok(Done::now(stored, 0))
 }
 
+/// The pieces that are used of an image: where each begins, and its length.
+fn used(path: &Path) -> Result<Vec<(u64, usize)>, Failure> {
+    let ranges = Image::open(path)?.used()?;
+    let pieces = ranges.into_iter().flat_map(|range| {
+        let length =
+            move |at: u64| usize::try_from(range.end - at).map_or(RECORD, |n| n.min(RECORD));
+        (range.start..range.end).step_by(RECORD).map(move |at| (at, length(at)))
+    });
+    Ok(pieces.collect())
+}
+
+/// Sums what is used of an image, one piece read after another.
+fn fletcher_4_reading(path: &Path) -> Result<Done, Failure> {
+    let (file, pieces) = (File::open(path)?, used(path)?);
+    let mut buffer = vec![0; RECORD];
+    let (part, (length, sum)) = Part::of(|| {
+        let (mut length, mut sum) = (0, 0u64);
+        for &(at, size) in &pieces {
+            file.read_exact_at(&mut buffer[..size], at)?;
+            sum = sum.wrapping_add(fletcher_4(&buffer[..size])[0]);
+            length += size as u64;
+        }
+        Ok((length, sum))
+    })?;
+    summed(part, length, sum)
+}
+
 /// Sums what is used of an image, in memory.
 fn fletcher_4_alone(path: &Path) -> Result<Done, Failure> {
     let file = File::open(path)?;
     let mut pieces = Vec::new();
-    for range in Image::open(path)?.used()? {
-        for at in range.clone().step_by(RECORD) {
-            let length = (range.end - at).min(RECORD as u64);
-            let mut piece = vec![0; usize::try_from(length)?];
-            file.read_exact_at(&mut piece, at)?;
-            pieces.push(piece);
-        }
+    for (at, size) in used(path)? {
+        let mut piece = vec![0; size];
+        file.read_exact_at(&mut piece, at)?;
+        pieces.push(piece);
     }
     let (part, sum) = Part::of(|| {
         let sums = pieces.iter().map(|piece| fletcher_4(piece)[0]);
         Ok(sums.fold(0u64, u64::wrapping_add))
     })?;
-    // So that no compiler leaves it out.
+    summed(part, length(&pieces), sum)
+}
+
+/// Looks at the sum, so that no compiler leaves it out.
+fn summed(part: Part, length: u64, sum: u64) -> Result<Done, Failure> {
     if sum == 0 {
         return Err(Failure::new("the image has only zeros"));
     }
-    Ok(Done { part: Some(part), ..Done::now(length(&pieces), 0) })
+    Ok(Done { part: Some(part), ..Done::now(length, 0) })
 }
