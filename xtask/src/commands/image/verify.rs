@@ -44,6 +44,11 @@ impl Verify {
                 "pool": image.name(),
                 "guid": image.guid().to_string(),
                 "counts": counts,
+                "space": {
+                    "metaslabs": verification.space.metaslabs,
+                    "allocated": verification.space.allocated,
+                    "not_compared": verification.space.not_compared,
+                },
                 "findings": findings,
             }))?;
         } else {
@@ -53,6 +58,9 @@ impl Verify {
             for counts in &verification.counts {
                 printer.result(counts_line(counts));
             }
+        }
+        if let Some(reason) = &verification.space.not_compared {
+            printer.warn(format_args!("the space maps were not compared: {reason}"));
         }
         if verification.is_sound() {
             printer.good("sound", self.image.display());
