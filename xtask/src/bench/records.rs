@@ -7,6 +7,7 @@ use std::path::Path;
 
 use libdeflater::{CompressionLvl, Compressor};
 use walkdir::WalkDir;
+use zpool_image::DENSEST;
 
 use crate::failure::Failure;
 
@@ -14,8 +15,6 @@ use crate::failure::Failure;
 const RECORD: usize = 128 << 10;
 /// Bytes of the smallest block.
 const SECTOR: usize = 512;
-/// libdeflate's level for `gzip-9`; the writer's own.
-const LEVEL: i32 = 10;
 
 /// All records of a tree that are not zero throughout.
 pub(crate) fn of(tree: &Path) -> Result<Vec<Vec<u8>>, Failure> {
@@ -54,8 +53,8 @@ pub(crate) fn allocated(
 
 /// The library that the writer uses.
 pub(crate) fn libdeflate() -> Result<impl FnMut(&[u8], usize) -> Option<usize>, Failure> {
-    let level = CompressionLvl::new(LEVEL)
-        .map_err(|error| format!("libdeflate has no level {LEVEL}: {error:?}"))?;
+    let level = CompressionLvl::new(DENSEST)
+        .map_err(|error| format!("libdeflate has no level {DENSEST}: {error:?}"))?;
     let mut compressor = Compressor::new(level);
     let mut room = vec![0; RECORD];
     Ok(move |record: &[u8], limit: usize| compressor.zlib_compress(record, &mut room[..limit]).ok())

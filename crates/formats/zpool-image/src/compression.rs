@@ -5,6 +5,8 @@ mod lz4;
 mod lzjb;
 mod zle;
 
+pub use deflate::DENSEST;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -63,7 +63,7 @@ mod writer;
 mod zap;
 
 pub use checksum::{Checksum, fletcher_4};
-pub use compression::{Compression, Effort, UnknownCompression};
+pub use compression::{Compression, DENSEST, Effort, UnknownCompression};
 pub use error::Error;
 pub use features::{Feature, UnknownFeature};
 pub use options::{CanMount, Dataset, Failmode, PoolOptions, Property, Size, Version};

@@ -143,10 +143,8 @@ fn solve_once(
     firm: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, usize>, Error> {
     let provider = Provider::new(candidates, barred, firm);
-    let requirements = asked
-        .iter()
-        .map(|asked| provider::requirement(provider.range(asked.stem, asked.range.clone())))
-        .collect();
+    let requirements =
+        asked.iter().map(|asked| provider.range(asked.stem, asked.range.clone()).into()).collect();
     let mut solver = Solver::new(provider);
     let result = solver.solve(Problem::new().requirements(requirements));
     if let Some(error) = solver.provider().failure.take() {

@@ -8,8 +8,8 @@ use std::fmt::{self, Display};
 use resolvo::utils::{Pool, VersionSet};
 use resolvo::{
     Candidates as Solvables, Condition, ConditionId, ConditionalRequirement, Dependencies,
-    DependencyProvider, Interner, KnownDependencies, NameId, Requirement, SolvableId, SolverCache,
-    StringId, VersionSetId, VersionSetUnionId,
+    DependencyProvider, Interner, KnownDependencies, NameId, SolvableId, SolverCache, StringId,
+    VersionSetId, VersionSetUnionId,
 };
 
 use super::catalog::{Candidate, Candidates};
@@ -246,9 +246,4 @@ impl DependencyProvider for Provider<'_> {
     fn should_cancel_with_value(&self) -> Option<Box<dyn Any>> {
         self.failure.borrow().is_some().then(|| Box::new(()) as Box<dyn Any>)
     }
-}
-
-/// Requirements from outside.
-pub(super) fn requirement(version_set: VersionSetId) -> ConditionalRequirement {
-    Requirement::Single(version_set).into()
 }

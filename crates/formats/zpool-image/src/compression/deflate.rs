@@ -6,8 +6,9 @@ use libdeflater::{CompressionLvl, Compressor};
 
 use crate::Effort;
 
-/// The library's level for `gzip-9`: the densest that pays (see `docs/performance.md`).
-const DENSEST: i32 = 10;
+/// libdeflate's level for `gzip-9`: the densest that pays. Level 11 takes half as much time again
+/// for a thousandth of the bytes.
+pub const DENSEST: i32 = 10;
 
 thread_local! {
     /// A compressor and its level. It carries nothing from one block to the next but its memory.

@@ -150,6 +150,8 @@ fn a_disk_that_is_full() {
         let before: Vec<_> = before.iter().map(String::as_str).collect();
         let mut command = helper::command(&before, &files, &out);
         refused_by(&mut command, &out, &["cannot write", "zfs.img", "No space left on device"]);
+    } else {
+        eprintln!("SKIPPED a_disk_that_is_full: no file system of a given size can be made here");
     }
 }
 
