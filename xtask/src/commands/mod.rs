@@ -6,6 +6,7 @@ mod doctor;
 mod image;
 mod inspect;
 mod layer;
+mod pkg;
 mod releng;
 mod test;
 mod tuf;
@@ -28,6 +29,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Releng(releng::Arguments),
+    Pkg(pkg::Arguments),
     Baseline(baseline::Arguments),
     Tuf(tuf::Arguments),
     Layer(layer::Arguments),
@@ -45,6 +47,7 @@ impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         match self.command {
             Command::Releng(arguments) => arguments.run(printer),
+            Command::Pkg(arguments) => arguments.run(printer),
             Command::Baseline(arguments) => arguments.run(printer),
             Command::Tuf(arguments) => arguments.run(printer),
             Command::Layer(arguments) => arguments.run(printer),

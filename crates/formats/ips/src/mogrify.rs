@@ -66,6 +66,20 @@ impl Mogrified {
             lines.map(|located| Line { number: located.line, action: located.action.clone() });
         Some(Manifest { source: source.into(), lines: lines.collect() })
     }
+
+    /// The actions as another source manifest, in canonical form: a file or licence that names no
+    /// content says `NOHASH`. None when a transform said `abort`.
+    pub fn source_text(&self) -> Option<String> {
+        let mut text = String::new();
+        for located in self.actions.as_ref()? {
+            let mut action = located.action.clone();
+            if action.payload.is_none() && action.kind == ActionKind::File {
+                action.payload = Some("NOHASH".to_owned());
+            }
+            text.push_str(&format!("{action}\n"));
+        }
+        Some(text)
+    }
 }
 
 /// How deep includes and macros may nest; deeper is a cycle.
