@@ -8,7 +8,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What to generate.
 #[derive(Debug, Clone, Copy)]
@@ -54,23 +54,22 @@ impl Plan {
     pub(crate) fn write(self, root: &Path) -> Result<Vec<PlannedFile>, String> {
         let words = Words::new();
         let list = self.list();
-        for planned in &list {
-            let path = root.join(&planned.path);
-            write_file(&path, planned, &words)
-                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        }
+        list.iter().try_for_each(|planned| planned.write(root, &words))?;
         Ok(list)
     }
 }
 
-fn write_file(path: &PathBuf, planned: &PlannedFile, words: &Words) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    File::create(path)?.write_all(&planned.content(words))
-}
-
 impl PlannedFile {
+    /// Writes the file below a directory.
+    pub(super) fn write(&self, root: &Path, words: &Words) -> Result<(), String> {
+        let path = root.join(&self.path);
+        let write = || {
+            fs::create_dir_all(path.parent().unwrap_or(root))?;
+            File::create(&path)?.write_all(&self.content(words))
+        };
+        write().map_err(|error: io::Error| format!("cannot write {}: {error}", path.display()))
+    }
+
     fn content(&self, words: &Words) -> Vec<u8> {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
         let mut bytes = Vec::with_capacity(size + 64);
@@ -104,10 +103,10 @@ fn instruction(numbers: &mut Numbers, bytes: &mut Vec<u8>) {
 }
 
 /// The words that texts are made of.
-struct Words(Vec<String>);
+pub(super) struct Words(Vec<String>);
 
 impl Words {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut numbers = Numbers::new(u64::MAX);
         let word = |_| {
             let length = 2 + numbers.below(9);
@@ -127,10 +126,10 @@ impl Words {
 }
 
 /// SplitMix64.
-struct Numbers(u64);
+pub(super) struct Numbers(u64);
 
 impl Numbers {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -142,18 +141,18 @@ impl Numbers {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
     /// Small numbers are more frequent than large ones.
-    fn skewed(&mut self, limit: u64) -> u64 {
+    pub(super) fn skewed(&mut self, limit: u64) -> u64 {
         let (a, b, c) = (self.below(limit), self.below(limit), self.below(limit));
         a.min(b).min(c)
     }
 
     /// The size of a file, before all are scaled: its logarithm is a sum of coin tosses.
-    fn size(&mut self) -> u64 {
+    pub(super) fn size(&mut self) -> u64 {
         let power = 1 << (self.next() & 0xff_ffff).count_ones();
         power + self.below(power)
     }

@@ -71,8 +71,8 @@ pub use image::{
 pub use import::{ImportOptions, Unpackaged, import_root};
 pub use install::{
     InstallOptions, Report, approve_ca_certificate, change_facets, change_variants, create_image,
-    install, install_chosen, optional_dependencies, purge_history, set_properties, set_publisher,
-    uninstall,
+    foresee, install, install_chosen, optional_dependencies, purge_history, set_properties,
+    set_publisher, uninstall,
 };
 pub use manifest::{Line, Manifest};
 pub use mogrify::{Located, Mogrified, Mogrify};

@@ -77,6 +77,28 @@ fn everything_that_a_package_delivers() {
 }
 
 #[test]
+fn what_is_foreseen_is_what_is_installed() {
+    let mut depot = Depot::with_base();
+    depot.add("sample@1.2", SAMPLE);
+    depot.add("other@1", "file x path=usr/bin/one owner=root group=bin mode=0555\n");
+    let (mut foreseen, mut installed) = (depot.image(), depot.image());
+    let foresee = |proto: &mut Proto, wanted: &[&str]| {
+        ips::foresee(proto, &names(wanted), &depot.origins(), &options())
+    };
+    let seen = foresee(&mut foreseen, &["sample"]).unwrap();
+    let report = depot.install(&mut installed, &["sample"]).unwrap();
+    assert_eq!(listing(&foreseen), listing(&installed));
+    assert_eq!((seen.payloads, seen.bytes), (report.payloads, report.bytes));
+    let size = |proto: &Proto, at: &str| {
+        proto.manifest.get(&path(at)).unwrap().content().map(|content| content.size)
+    };
+    assert_eq!(size(&foreseen, "usr/bin/one"), size(&installed, "usr/bin/one"));
+    assert_eq!(text(&foreseen, "etc/passwd"), text(&installed, "etc/passwd"));
+    let error = foresee(&mut foreseen, &["other"]).unwrap_err().to_string();
+    assert!(error.contains("sample@1.2") && error.contains("other@1"), "{error}");
+}
+
+#[test]
 fn what_is_removed_leaves_no_trace() {
     let mut depot = Depot::with_base();
     depot.add("sample@1.2", SAMPLE);

@@ -16,6 +16,8 @@ const PASSWD: &str = "etc/passwd";
 const SHADOW: &str = "etc/shadow";
 const GROUP: &str = "etc/group";
 const FTPUSERS: &str = "etc/ftpd/ftpusers";
+/// All four account files.
+pub(crate) const ACCOUNTS: [&str; 4] = [PASSWD, SHADOW, GROUP, FTPUSERS];
 /// Locking the account files leaves this behind.
 const LOCK: &str = "etc/.pwd.lock";
 
@@ -78,7 +80,7 @@ pub(crate) fn change_accounts(
 
     let mut texts = Vec::new();
     let asking = users.set.first().or(groups.set.first()).map(|(delivered, _)| *delivered);
-    for path in [PASSWD, SHADOW, GROUP, FTPUSERS] {
+    for path in ACCOUNTS {
         match (stage.text(path)?, asking) {
             (Some(text), _) => texts.push(text),
             (None, Some(asking)) => {
@@ -111,8 +113,7 @@ pub(crate) fn change_accounts(
             .map_err(|problem| user.refuse(problem))?;
     }
     let edited = [accounts.passwd(), accounts.shadow(), accounts.group(), accounts.ftpusers()];
-    for ((path, before), after) in [PASSWD, SHADOW, GROUP, FTPUSERS].iter().zip(&texts).zip(&edited)
-    {
+    for ((path, before), after) in ACCOUNTS.iter().zip(&texts).zip(&edited) {
         if before != after {
             stage.rewrite(path, after)?;
         }

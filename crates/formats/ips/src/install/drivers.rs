@@ -43,6 +43,18 @@ pub(crate) const DEVICE_POLICY: &str = "etc/security/device_policy";
 pub(crate) const EXTRA_PRIVS: &str = "etc/security/extra_privs";
 pub(crate) const DEVLINK_TAB: &str = "etc/devlink.tab";
 
+/// All of them.
+pub(crate) const TABLES: [&str; 8] = [
+    NAME_TO_MAJOR,
+    REM_NAME_TO_MAJOR,
+    DRIVER_ALIASES,
+    DRIVER_CLASSES,
+    MINOR_PERM,
+    DEVICE_POLICY,
+    EXTRA_PRIVS,
+    DEVLINK_TAB,
+];
+
 impl DriverTables {
     /// Every table with its path.
     pub(crate) fn tables_mut(&mut self) -> [(&'static str, &mut Option<String>); 8] {

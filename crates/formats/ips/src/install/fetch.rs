@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use proto::{FileContent, Store};
 use rayon::prelude::*;
 
+use super::databases::ACCOUNTS;
 use super::delivery::Delivered;
-use crate::{Error, Origin};
+use super::drivers::TABLES;
+use crate::{Action, Error, Origin};
 
 /// What was fetched, by publisher and payload.
 #[derive(Debug, Default)]
@@ -21,20 +23,28 @@ impl Fetched {
         store: &Store,
     ) -> Result<Self, Error> {
         let mut unique: BTreeMap<(String, String), Delivered<'_>> = BTreeMap::new();
+        let mut foreseen = BTreeMap::new();
         for delivered in wanted {
             let sha1 = delivered.action.payload.as_deref().unwrap_or_default();
             if !crate::payload::is_hash(sha1) {
                 return Err(delivered.refuse(format!("payload `{sha1}` is not a SHA-1 digest")));
             }
-            if !delivered.action.attributes.contains("pkg.size") {
+            let Some(size) = delivered.action.get("pkg.size") else {
                 return Err(delivered.refuse("has no `pkg.size`"));
+            };
+            if origins.payloads == Payloads::Foreseen && !is_read(delivered.action) {
+                let size = size
+                    .parse()
+                    .map_err(|_| delivered.refuse(format!("pkg.size={size} is not a number")))?;
+                foreseen.insert(key(*delivered), FileContent { size, digest: None });
+            } else {
+                unique.entry(key(*delivered)).or_insert(*delivered);
             }
-            unique.entry(key(*delivered)).or_insert(*delivered);
         }
         let unique: Vec<_> = unique.into_iter().collect();
         let results: Vec<Result<FileContent, Error>> =
             unique.par_iter().map(|(_, delivered)| origins.fetch(*delivered, store)).collect();
-        let mut fetched = BTreeMap::new();
+        let mut fetched = foreseen;
         // The first error in order, whichever thread was first.
         for ((key, _), result) in unique.into_iter().zip(results) {
             fetched.insert(key, result?);
@@ -56,6 +66,11 @@ impl Fetched {
     }
 }
 
+/// Whether an installation reads or edits what a file action delivers.
+fn is_read(action: &Action) -> bool {
+    action.path().is_some_and(|path| ACCOUNTS.contains(&path) || TABLES.contains(&path))
+}
+
 fn key(delivered: Delivered<'_>) -> (String, String) {
     (
         delivered.fmri.publisher.clone().unwrap_or_default(),
@@ -63,11 +78,21 @@ fn key(delivered: Delivered<'_>) -> (String, String) {
     )
 }
 
+/// Whether payloads are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payloads {
+    /// All that are needed.
+    Fetched,
+    /// Only those of files that an installation edits; of the others, the size is known.
+    Foreseen,
+}
+
 /// Where payloads and manifests may come from.
 pub(crate) struct Origins<'a> {
     pub(crate) all: &'a [&'a dyn Origin],
     /// The origin that a package was chosen from, by stem.
     pub(crate) chosen: BTreeMap<String, usize>,
+    pub(crate) payloads: Payloads,
 }
 
 impl Origins<'_> {

@@ -146,6 +146,10 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
             return Ok(false);
         };
         let Some(content) = entry.content() else { return Ok(true) };
+        // What was only foreseen was never there to be edited.
+        if content.digest.is_none() && self.stage.contents.tree.is_none() {
+            return Ok(false);
+        }
         let opened = self.stage.contents.open(file, content)?;
         let sha1 = sha1_of(opened).map_err(Error::io("read", path.to_string()))?;
         Ok(was.action.payload.as_deref() != Some(sha1.as_str()))

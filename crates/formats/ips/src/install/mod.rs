@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use proto::{Metadata, Proto, ProtoPath};
 
 use delivery::Delivery;
-use fetch::Origins;
+use fetch::{Origins, Payloads};
 use files::Files;
 pub use settings::{
     approve_ca_certificate, change_facets, change_variants, create_image, optional_dependencies,
@@ -74,6 +74,23 @@ pub fn install(
     image.check_changeable()?;
     let chosen = solve(&image, origins, patterns)?;
     change(proto, &image, image.config.clone(), chosen, origins, options)
+}
+
+/// Does what [`install`] does, but fetches no payloads except of the account and driver files that
+/// it edits: the proto gets every path with type, owner, group, mode and size, and conflicts are
+/// errors as ever. A regular file has no digest and cannot be opened, so that such a proto is good
+/// for checks only.
+pub fn foresee(
+    proto: &mut Proto,
+    patterns: &[String],
+    origins: &[&dyn Origin],
+    options: &InstallOptions,
+) -> Result<Report, Error> {
+    let image = Image::read(proto)?;
+    image.check_changeable()?;
+    let chosen = solve(&image, origins, patterns)?;
+    let change = Change { proto, image: &image, config: image.config.clone(), chosen };
+    change.carry_out(origins, options, Payloads::Foreseen)
 }
 
 /// Makes an image hold exactly these packages, without asking what they need: for packages that
@@ -146,66 +163,91 @@ pub fn uninstall(
 pub(crate) fn change(
     proto: &mut Proto,
     image: &Image,
-    mut config: ImageConfig,
+    config: ImageConfig,
     chosen: Vec<Chosen>,
     origins: &[&dyn Origin],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
-    let before: Vec<(&Fmri, &Manifest)> =
-        image.packages.iter().map(|package| (&package.fmri, package.manifest.as_ref())).collect();
-    let after: Vec<(&Fmri, &Manifest)> =
-        chosen.iter().map(|package| (&package.fmri, package.manifest.as_ref())).collect();
-    let old = Delivery::of(&image.config, &before)?;
-    let new = Delivery::of(&config, &after)?;
-    new.check()?;
-    let origins = Origins {
-        all: origins,
-        chosen: chosen
+    let change = Change { proto, image, config, chosen };
+    change.carry_out(origins, options, Payloads::Fetched)
+}
+
+/// What an image becomes.
+struct Change<'a> {
+    proto: &'a mut Proto,
+    image: &'a Image,
+    config: ImageConfig,
+    chosen: Vec<Chosen>,
+}
+
+impl Change<'_> {
+    fn carry_out(
+        self,
+        origins: &[&dyn Origin],
+        options: &InstallOptions,
+        payloads: Payloads,
+    ) -> Result<Report, Error> {
+        let Self { proto, image, mut config, chosen } = self;
+        let before: Vec<(&Fmri, &Manifest)> = image
+            .packages
             .iter()
-            .filter_map(|package| Some((package.fmri.stem.clone(), package.origin?)))
-            .collect(),
-    };
+            .map(|package| (&package.fmri, package.manifest.as_ref()))
+            .collect();
+        let after: Vec<(&Fmri, &Manifest)> =
+            chosen.iter().map(|package| (&package.fmri, package.manifest.as_ref())).collect();
+        let old = Delivery::of(&image.config, &before)?;
+        let new = Delivery::of(&config, &after)?;
+        new.check()?;
+        let origins = Origins {
+            all: origins,
+            chosen: chosen
+                .iter()
+                .filter_map(|package| Some((package.fmri.stem.clone(), package.origin?)))
+                .collect(),
+            payloads,
+        };
 
-    let mut stage = Stage::new(proto, options.date);
-    let licenses = databases::missing_licenses(&old, &new);
-    let (fetched, fresh) = Files::change(&mut stage, &old, &new, &origins, &licenses)?;
-    databases::change_accounts(&mut stage, &old, &new)?;
-    let owners = {
-        let passwd = stage.text("etc/passwd")?;
-        let group = stage.text("etc/group")?;
-        Owners::from_texts(passwd.as_deref(), group.as_deref())
-    };
-    files::own(&mut stage, &new, &fresh, &owners)?;
-    databases::change_drivers(&mut stage, &old, &new)?;
-    let manifests: BTreeMap<&str, &Manifest> =
-        after.iter().map(|(fmri, manifest)| (fmri.stem.as_str(), *manifest)).collect();
-    databases::change_legacy(&mut stage, &config, &manifests, &old, &new)?;
-    config.mediators = new.mediators.settings(&config);
-    metadata::write_packages(&mut stage, image, &chosen, &origins)?;
-    databases::change_licenses(&mut stage, &old, &new, &licenses, &fetched)?;
-    metadata::write_config(&mut stage, &config)?;
-    stage.manifest.check()?;
+        let mut stage = Stage::new(proto, options.date);
+        let licenses = databases::missing_licenses(&old, &new);
+        let (fetched, fresh) = Files::change(&mut stage, &old, &new, &origins, &licenses)?;
+        databases::change_accounts(&mut stage, &old, &new)?;
+        let owners = {
+            let passwd = stage.text("etc/passwd")?;
+            let group = stage.text("etc/group")?;
+            Owners::from_texts(passwd.as_deref(), group.as_deref())
+        };
+        files::own(&mut stage, &new, &fresh, &owners)?;
+        databases::change_drivers(&mut stage, &old, &new)?;
+        let manifests: BTreeMap<&str, &Manifest> =
+            after.iter().map(|(fmri, manifest)| (fmri.stem.as_str(), *manifest)).collect();
+        databases::change_legacy(&mut stage, &config, &manifests, &old, &new)?;
+        config.mediators = new.mediators.settings(&config);
+        metadata::write_packages(&mut stage, image, &chosen, &origins)?;
+        databases::change_licenses(&mut stage, &old, &new, &licenses, &fetched)?;
+        metadata::write_config(&mut stage, &config)?;
+        stage.manifest.check()?;
 
-    let (payloads, bytes) = fetched.size();
-    let mut report =
-        Report { payloads, bytes, excluded: new.excluded.clone(), ..Report::default() };
-    for package in &chosen {
-        match image.package(&package.fmri.stem).map(|there| &there.fmri) {
-            None => report.installed.push(package.fmri.clone()),
-            Some(there) if *there != package.fmri => {
-                report.updated.push((there.clone(), package.fmri.clone()));
+        let (payloads, bytes) = fetched.size();
+        let mut report =
+            Report { payloads, bytes, excluded: new.excluded.clone(), ..Report::default() };
+        for package in &chosen {
+            match image.package(&package.fmri.stem).map(|there| &there.fmri) {
+                None => report.installed.push(package.fmri.clone()),
+                Some(there) if *there != package.fmri => {
+                    report.updated.push((there.clone(), package.fmri.clone()));
+                }
+                Some(_) => {}
             }
-            Some(_) => {}
         }
-    }
-    for package in &image.packages {
-        if !chosen.iter().any(|there| there.fmri.stem == package.fmri.stem) {
-            report.removed.push(package.fmri.clone());
+        for package in &image.packages {
+            if !chosen.iter().any(|there| there.fmri.stem == package.fmri.stem) {
+                report.removed.push(package.fmri.clone());
+            }
         }
+        let manifest = stage.manifest;
+        proto.manifest = manifest;
+        Ok(report)
     }
-    let manifest = stage.manifest;
-    proto.manifest = manifest;
-    Ok(report)
 }
 
 /// The path a hard link names: from the root if it is absolute, else from the directory that the
