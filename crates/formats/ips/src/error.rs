@@ -31,6 +31,16 @@ pub enum Error {
         /// What is wrong and what was expected.
         problem: String,
     },
+    /// A line of a lock file that cannot be used.
+    #[error("{}:{line}: {problem}", .path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
     /// A text that should name a package does not.
     #[error("{}: {error}", .path.display())]
     Fmri {

@@ -11,6 +11,8 @@
 //! packages from any origin. Payloads are checked against their manifests whenever they are read.
 //! Nothing that is written depends on the clock, on directory order or on the number of threads.
 //!
+//! A [`Lock`] settles which packages a build takes, with the digests of their manifests.
+//!
 //! An installed [`Image`] is a [`proto::Proto`] with package metadata. [`import_root`] makes one
 //! from a directory; [`create_image`], [`set_publisher`] and [`install`] make one from packages,
 //! whose versions [`solve()`] chooses. A call that fails leaves the proto as it was.
@@ -42,6 +44,7 @@ mod image;
 mod import;
 mod install;
 mod json;
+mod lock;
 mod manifest;
 mod mogrify;
 mod operands;
@@ -73,6 +76,9 @@ pub use install::{
     InstallOptions, Report, approve_ca_certificate, change_facets, change_variants, create_image,
     foresee, install, install_chosen, optional_dependencies, purge_history, set_properties,
     set_publisher, uninstall,
+};
+pub use lock::{
+    Carrier, Change, ChangeKind, Lock, LockOrigin, LockedOrigin, LockedPackage, carriers, diff,
 };
 pub use manifest::{Line, Manifest};
 pub use mogrify::{Located, Mogrified, Mogrify};

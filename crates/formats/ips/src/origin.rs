@@ -26,6 +26,13 @@ pub trait Origin: Send + Sync {
     /// The manifest of a package that [`Origin::packages`] names, byte for byte.
     fn manifest_text(&self, fmri: &Fmri) -> Result<String, Error>;
 
+    /// The same where the SHA-256 of the manifest is known beforehand, so that an origin that keeps
+    /// manifests by digest need not ask anybody. The caller checks what it gets.
+    fn known_manifest_text(&self, fmri: &Fmri, sha256: &proto::Digest) -> Result<String, Error> {
+        let _ = sha256;
+        self.manifest_text(fmri)
+    }
+
     /// The payload `sha1` of a publisher as it is stored, unchecked.
     fn stored_payload(&self, publisher: &str, sha1: &str) -> Result<StoredPayload, Error>;
 
