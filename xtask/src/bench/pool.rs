@@ -86,7 +86,7 @@ const GROUPS: [Group; 6] = [
         name: "gzip-9",
         stages: &[
             own("write-gzip-9", None),
-            own("write-gzip-9-one-thread", None),
+            own("write-gzip-9-one-processor", None),
             own("deflate-alone", None),
         ],
         once: false,
@@ -101,7 +101,9 @@ const GROUPS: [Group; 6] = [
                 what: "write, gzip-9: speed on all processors against one",
                 wanted: Wanted::AtLeast(1.8),
                 unit: "x",
-                number: |runs| wall(runs, "write-gzip-9-one-thread") / wall(runs, "write-gzip-9"),
+                number: |runs| {
+                    wall(runs, "write-gzip-9-one-processor") / wall(runs, "write-gzip-9")
+                },
             },
             Target {
                 what: "write, gzip-9: peak memory",
@@ -374,7 +376,7 @@ mod tests {
                 fs::create_dir_all(&scratch).unwrap();
                 let done = match stage.pipeline {
                     // One thread is asked for once in a process.
-                    None if stage.name == "write-gzip-9-one-thread" => Done::now(1, 1),
+                    None if stage.name == "write-gzip-9-one-processor" => Done::now(1, 1),
                     None => run_stage(stage.name, directory.path()).unwrap().unwrap(),
                     Some(_) => turn(stage, directory.path(), &Stop::new()).unwrap().1,
                 };

@@ -5,19 +5,22 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use proto::{Contents, FileContent, ProtoPath};
-use rayon::prelude::*;
+use rayon::Yield;
 use rustix::fs::{SeekFrom, seek};
 
 use crate::Error;
 use crate::compression::{Codec, Prepared};
 
-/// Bytes read before they are prepared together. Three times as much is held at most: being read,
-/// being prepared, and prepared.
-const BATCH_BYTES: usize = 8 << 20;
+/// Bytes that one thread prepares together.
+const BATCH_BYTES: usize = 1 << 20;
 /// Records in a batch, whatever their size.
-const BATCH_RECORDS: usize = 4096;
+const BATCH_RECORDS: usize = 512;
+/// Batches being prepared, or prepared and not yet taken: enough that no thread waits while what
+/// is ready is written.
+const BATCHES: usize = 16;
 
 /// The size of a file's blocks: one just large enough, or as many records as it needs.
 pub(crate) fn block_size(size: u64, record_size: u32) -> u64 {
@@ -40,7 +43,8 @@ enum Raw {
 pub(crate) struct Records<'a> {
     reader: Reader<'a>,
     codec: Codec,
-    read: Vec<Raw>,
+    /// Batches that other threads prepare.
+    coming: VecDeque<Receiver<Vec<Prepared>>>,
     ready: VecDeque<Prepared>,
 }
 
@@ -52,31 +56,57 @@ impl<'a> Records<'a> {
         codec: Codec,
     ) -> Self {
         let reader = Reader { contents, files: files.into_iter(), record_size, open: None };
-        Self { reader, codec, read: Vec::new(), ready: VecDeque::new() }
+        Self { reader, codec, coming: VecDeque::new(), ready: VecDeque::new() }
     }
 
     /// The next record. There must be one: the caller knows how many each file has.
     pub(crate) fn next(&mut self) -> Result<Prepared, Error> {
         if self.ready.is_empty() {
-            let batch = match std::mem::take(&mut self.read) {
-                batch if batch.is_empty() => self.reader.batch()?,
-                batch => batch,
-            };
-            let (codec, reader) = (self.codec, &mut self.reader);
-            let (prepared, read) = rayon::join(
-                || batch.into_par_iter().map(|raw| raw.prepare(codec)).collect::<Vec<_>>(),
-                || reader.batch(),
-            );
-            self.ready = prepared.into();
-            self.read = read?;
+            self.read_ahead()?;
+            self.ready = self.coming.pop_front().map(wait).unwrap_or_default().into();
         }
         Ok(self.ready.pop_front().unwrap_or(Prepared::Hole))
+    }
+
+    /// Reads batches and gives them to the threads, as many as may be on their way.
+    fn read_ahead(&mut self) -> Result<(), Error> {
+        while self.coming.len() < BATCHES {
+            let batch = self.reader.batch()?;
+            if batch.is_empty() {
+                break;
+            }
+            let (sender, receiver) = mpsc::sync_channel(1);
+            let codec = self.codec;
+            rayon::spawn_fifo(move || {
+                let prepared = batch.into_iter().map(|raw| raw.prepare(codec)).collect();
+                // Nobody waits for it any more when writing has failed.
+                let _ = sender.send(prepared);
+            });
+            self.coming.push_back(receiver);
+        }
+        Ok(())
     }
 
     /// Checks what no record was taken for: empty files at the end.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
         self.reader.batch().map(drop)
     }
+}
+
+/// Waits for a batch; a thread of the pool, without which there may be no other, helps with it.
+fn wait(batch: Receiver<Vec<Prepared>>) -> Vec<Prepared> {
+    let result = loop {
+        match batch.try_recv() {
+            Err(TryRecvError::Empty) => {}
+            other => break other.ok(),
+        }
+        match rayon::yield_now() {
+            None => break batch.recv().ok(),
+            Some(Yield::Executed) => {}
+            Some(Yield::Idle) => std::thread::yield_now(),
+        }
+    };
+    result.expect("a batch that is prepared is sent")
 }
 
 impl Raw {

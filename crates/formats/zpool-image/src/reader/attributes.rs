@@ -5,72 +5,118 @@ use std::collections::BTreeMap;
 use super::fields::{bits, u16_at, u32_at, u64_at};
 use crate::nvlist::NameValueList;
 
+/// The attributes that this reader looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attribute {
+    Mode,
+    Size,
+    Owner,
+    Group,
+    Links,
+    Modified,
+    Device,
+    Symlink,
+    ExtendedDirectory,
+    ExtendedList,
+}
+
+/// Their names in the registry, in their order.
+pub(super) const NAMES: [&str; 10] = [
+    "ZPL_MODE",
+    "ZPL_SIZE",
+    "ZPL_UID",
+    "ZPL_GID",
+    "ZPL_LINKS",
+    "ZPL_MTIME",
+    "ZPL_RDEV",
+    "ZPL_SYMLINK",
+    "ZPL_XATTR",
+    "ZPL_DXATTR",
+];
+
 /// Which attributes there are and in which orders they are stored.
 #[derive(Debug, Default)]
 pub(super) struct Layouts {
-    /// Length of each attribute by number; 0 when it is stored with each use.
-    pub(super) lengths: BTreeMap<u16, usize>,
-    /// Numbers of the attributes by name.
-    pub(super) numbers: BTreeMap<Vec<u8>, u16>,
-    /// The attributes of each layout.
-    pub(super) layouts: BTreeMap<u16, Vec<u16>>,
+    /// Each attribute by its number in the registry.
+    registered: BTreeMap<u16, Place>,
+    /// The attributes of each layout; `None` when it names one that is not registered.
+    layouts: BTreeMap<u16, Option<Vec<Place>>>,
 }
 
-/// The attributes of one file.
+/// What is stored at a place of a layout.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Bytes; 0 when the length is stored with each use.
+    length: usize,
+    /// Its index in [`NAMES`], if it matters here.
+    index: Option<usize>,
+}
+
+/// The attributes of one file, as they are stored.
 #[derive(Debug, Default)]
-pub(super) struct Attributes(BTreeMap<u16, Vec<u8>>);
+pub(super) struct Attributes<'b>([Option<&'b [u8]>; NAMES.len()]);
 
 impl Layouts {
     /// Adds an attribute as the registry describes it.
     pub(super) fn register(&mut self, name: &[u8], value: u64) {
         let number = bits(value, 0, 16) as u16;
-        self.lengths.insert(number, bits(value, 24, 16) as usize);
-        self.numbers.insert(name.to_owned(), number);
+        let index = NAMES.iter().position(|known| known.as_bytes() == name);
+        self.registered.insert(number, Place { length: bits(value, 24, 16) as usize, index });
+    }
+
+    /// Adds a layout of attributes, all of which have been registered before.
+    pub(super) fn define(&mut self, layout: u16, attributes: impl Iterator<Item = u16>) {
+        let places = attributes.map(|number| self.registered.get(&number).copied()).collect();
+        self.layouts.insert(layout, places);
     }
 
     /// Adds what a bonus or a spill block holds; `None` when it cannot be read.
-    pub(super) fn read(&self, bytes: &[u8], into: &mut Attributes) -> Option<()> {
+    pub(super) fn read<'b>(&self, bytes: &'b [u8], into: &mut Attributes<'b>) -> Option<()> {
         if u32_at(bytes, 0)? != 0x2F_505A {
             return None;
         }
         let info = u16_at(bytes, 4)?;
         let mut at = usize::from(info >> 10) * 8;
         let mut varying = 6;
-        for number in self.layouts.get(&(info & 0x3ff))? {
-            let length = match self.lengths.get(number)? {
+        for place in self.layouts.get(&(info & 0x3ff))?.as_ref()? {
+            let length = match place.length {
                 0 => {
                     varying += 2;
                     usize::from(u16_at(bytes, varying - 2)?)
                 }
-                length => *length,
+                length => length,
             };
-            into.0.insert(*number, bytes.get(at..at + length)?.to_vec());
+            let value = bytes.get(at..at + length)?;
+            if let Some(index) = place.index {
+                into.0[index] = Some(value);
+            }
             // The next attribute begins at a multiple of 8.
             at += length.next_multiple_of(8);
         }
         Some(())
     }
+}
 
-    /// An attribute by name.
-    pub(super) fn get<'a>(&self, name: &str, attributes: &'a Attributes) -> Option<&'a [u8]> {
-        let number = self.numbers.get(name.as_bytes())?;
-        attributes.0.get(number).map(Vec::as_slice)
+impl<'b> Attributes<'b> {
+    /// An attribute, if it is there.
+    pub(super) fn get(&self, attribute: Attribute) -> Option<&'b [u8]> {
+        self.0[attribute as usize]
+    }
+
+    /// An attribute, if it is there and a number.
+    pub(super) fn number(&self, attribute: Attribute) -> Option<u64> {
+        u64_at(self.get(attribute)?, 0)
     }
 
     /// Whether the file has extended attributes: in a directory of their own, or in a list.
-    pub(super) fn has_extended(&self, attributes: &Attributes) -> bool {
-        let directory = self.number("ZPL_XATTR", attributes).is_some_and(|object| object != 0);
-        let list = self.get("ZPL_DXATTR", attributes).is_some_and(|packed| {
+    pub(super) fn has_extended(&self) -> bool {
+        let directory = self.number(Attribute::ExtendedDirectory).is_some_and(|object| object != 0);
+        let list = self.get(Attribute::ExtendedList).is_some_and(|packed| {
             // The list stays when the last attribute is removed.
             let empty = |list: NameValueList| list.names().next().is_none();
             !packed.is_empty() && !NameValueList::unpack(packed).is_some_and(empty)
         });
         directory || list
-    }
-
-    /// An attribute by name, if it is there and a number.
-    pub(super) fn number(&self, name: &str, attributes: &Attributes) -> Option<u64> {
-        u64_at(self.get(name, attributes)?, 0)
     }
 }
 
@@ -97,11 +143,11 @@ mod tests {
             values.extend(list);
         }
         header.resize(16, 0);
-        layouts.layouts.insert(2, numbers);
-        let mut attributes = Attributes::default();
-        layouts.read(&[header, values].concat(), &mut attributes).unwrap();
-        assert_eq!(layouts.number("ZPL_MODE", &attributes), Some(0o100_644));
-        layouts.has_extended(&attributes)
+        layouts.define(2, numbers.into_iter());
+        let (mut attributes, bonus) = (Attributes::default(), [header, values].concat());
+        layouts.read(&bonus, &mut attributes).unwrap();
+        assert_eq!(attributes.number(Attribute::Mode), Some(0o100_644));
+        attributes.has_extended()
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Storage {
     }
 
     /// Fills `into` from an offset of the device.
-    fn fill(&self, offset: u64, into: &mut [u8]) -> Result<(), Error> {
+    pub(super) fn fill(&self, offset: u64, into: &mut [u8]) -> Result<(), Error> {
         if offset.checked_add(into.len() as u64).is_none_or(|end| end > self.size) {
             return Err(self.damaged(format!("a block at {offset} lies beyond the end")));
         }
@@ -121,14 +121,36 @@ impl Storage {
     /// Reads one copy of a block, to see whether it can be read.
     pub(super) fn check_copy(&self, pointer: &Pointer, address: Address) -> Result<(), Error> {
         let size = self.logical_size(pointer)?;
-        with_scratch(|Scratch { stored, logical }| {
+        with_scratch(|Scratch { stored, logical, .. }| {
             let stored = stored.space(pointer.physical() as usize);
             self.stored(pointer, address, stored)?;
-            match is_plain(pointer) {
-                true => Ok(()),
-                false => self.logical(pointer, stored, logical.space(size)),
-            }
+            self.check_logical(pointer, stored, logical.space(size))
         })
+    }
+
+    /// The same for a block of data that others follow; `reader` is who reads them.
+    pub(super) fn check_data(
+        &self,
+        pointer: &Pointer,
+        address: Address,
+        reader: u64,
+    ) -> Result<(), Error> {
+        let size = self.logical_size(pointer)?;
+        let offset = self.place(pointer, address)?;
+        with_scratch(|Scratch { logical, window, .. }| {
+            let stored = window.bytes(reader, self, offset, pointer.physical() as usize)?;
+            self.check(pointer, stored, offset)?;
+            self.check_logical(pointer, stored, logical.space(size))
+        })
+    }
+
+    fn check_logical(
+        &self,
+        pointer: &Pointer,
+        stored: &[u8],
+        block: &mut [u8],
+    ) -> Result<(), Error> {
+        if is_plain(pointer) { Ok(()) } else { self.logical(pointer, stored, block) }
     }
 
     /// Reads the stored bytes of one copy and compares their checksum.
@@ -138,6 +160,13 @@ impl Storage {
         address: Address,
         stored: &mut [u8],
     ) -> Result<(), Error> {
+        let offset = self.place(pointer, address)?;
+        self.fill(offset, stored)?;
+        self.check(pointer, stored, offset)
+    }
+
+    /// Where on the device one copy of a block is stored.
+    fn place(&self, pointer: &Pointer, address: Address) -> Result<u64, Error> {
         if pointer.property(63, 1) == 0 {
             return Err(self.unknown("blocks in big-endian order"));
         }
@@ -150,12 +179,10 @@ impl Storage {
         if address.is_gang {
             return Err(self.unknown("gang blocks"));
         }
-        let offset = address
+        address
             .offset
             .and_then(|offset| offset.checked_add(SPACE_START))
-            .ok_or_else(|| self.damaged("a block pointer with an impossible address"))?;
-        self.fill(offset, stored)?;
-        self.check(pointer, stored, offset)
+            .ok_or_else(|| self.damaged("a block pointer with an impossible address"))
     }
 
     fn check(&self, pointer: &Pointer, stored: &[u8], offset: u64) -> Result<(), Error> {

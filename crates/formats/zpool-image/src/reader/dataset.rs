@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use proto::{Device, Entry, FileContent, Kind, Manifest, Metadata, Mtime, ProtoPath};
 
-use super::attributes::{Attributes, Layouts};
+use super::attributes::{Attribute, Attributes, Layouts};
 use super::block::Storage;
 use super::fields::{bits, u64_at};
 use super::object::{Dnode, Object, ObjectSet};
@@ -20,8 +20,23 @@ const LONGEST_LINK: u64 = 64 << 10;
 /// The names in a directory, sorted, with their objects.
 type Names = Vec<(Vec<u8>, u64)>;
 
-/// An entry, and whether it has extended attributes, which an entry does not hold.
-type Found = (Entry, bool);
+/// What an object is to those who have its name.
+pub(super) struct Found {
+    pub(super) entry: Entry,
+    /// Extended attributes, which an entry does not hold.
+    pub(super) has_extended: bool,
+    /// Names it says it has.
+    links: u64,
+}
+
+/// Objects that were met on the way through a dataset.
+#[derive(Default)]
+struct Met {
+    /// A bit for each, 64 together.
+    objects: BTreeMap<u64, u64>,
+    /// The first paths of those that may have more than one.
+    paths: BTreeMap<u64, ProtoPath>,
+}
 
 /// A path that is visited; what cannot be read is an error instead of the entry.
 pub(super) struct Seen<'p> {
@@ -91,8 +106,7 @@ impl<'a> Dataset<'a> {
             let key = std::str::from_utf8(&entry.name).ok().and_then(|name| name.parse().ok());
             if let Some(key) = key {
                 let (numbers, _) = entry.value.as_chunks::<2>();
-                let numbers = numbers.iter().map(|n| u16::from_be_bytes(*n)).collect();
-                layouts.layouts.insert(key, numbers);
+                layouts.define(key, numbers.iter().map(|n| u16::from_be_bytes(*n)));
             }
         }
         let root = number(&master, "ROOT")?;
@@ -103,7 +117,7 @@ impl<'a> Dataset<'a> {
     /// names, the first is the file and the others are hard links. Digests are not known.
     pub fn manifest(&mut self) -> Result<Manifest, Error> {
         let mut manifest = Manifest::new();
-        self.walk(|seen| Ok(manifest.insert(seen.path.clone(), seen.entry?.0)?))?;
+        self.walk(|seen| Ok(manifest.insert(seen.path.clone(), seen.entry?.entry)?))?;
         Ok(manifest)
     }
 
@@ -112,11 +126,10 @@ impl<'a> Dataset<'a> {
         &mut self,
         mut visit: impl FnMut(Seen<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut seen: BTreeMap<u64, ProtoPath> = BTreeMap::new();
+        let mut met = Met::default();
         let mut left = vec![(ProtoPath::root(), self.root)];
         while let Some((path, object)) = left.pop() {
-            let first = seen.get(&object);
-            match self.look(&path, object, first) {
+            match self.look(&path, object, &mut met) {
                 Ok((found, names)) => {
                     visit(Seen { path: &path, object, entry: Ok(found) })?;
                     for (below, child) in names.into_iter().rev() {
@@ -128,32 +141,41 @@ impl<'a> Dataset<'a> {
                     visit(Seen { path: &path, object, entry: Err(error.within(place)) })?;
                 }
             }
-            seen.entry(object).or_insert(path);
         }
         Ok(())
     }
 
-    /// The entry at a path, and what is below it; `first` is an earlier path of the object.
+    /// The entry at a path, and what is below it.
     fn look(
         &mut self,
         path: &ProtoPath,
         object: u64,
-        first: Option<&ProtoPath>,
+        met: &mut Met,
     ) -> Result<(Found, Vec<(ProtoPath, u64)>), Error> {
         let dnode = self.set.dnode(object, self.storage)?;
-        let (mut entry, has_extended) = self.entry(&dnode)?;
-        if let Some(first) = first {
-            match entry.kind {
-                Kind::Directory => {
+        let mut found = self.entry(&dnode)?;
+        let entry = &mut found.entry;
+        let is_single = found.links == 1 && !entry.is_directory();
+        if !met.is_new(object) {
+            match (met.paths.get(&object), &entry.kind) {
+                (Some(first), Kind::Directory) => {
                     return Err(self.storage.damaged(format!("is also {first}")));
                 }
-                Kind::File(_) => entry.kind = Kind::Hardlink { target: first.clone() },
+                (Some(first), Kind::File(_)) => {
+                    entry.kind = Kind::Hardlink { target: first.clone() };
+                }
                 // A manifest has no further names for anything else: two alike stand for it.
-                _ => {}
+                (Some(_), _) => {}
+                (None, _) => {
+                    let problem = "has another name, and says that it has one";
+                    return Err(self.storage.damaged(problem));
+                }
             }
+        } else if !is_single {
+            met.paths.insert(object, path.clone());
         }
         let mut below = Vec::new();
-        if entry.is_directory() {
+        if found.entry.is_directory() {
             for (name, child) in self.names(dnode)? {
                 let path = path.join(&name).map_err(|error| {
                     self.storage.damaged(format!("a name in it that no file can have: {error}"))
@@ -161,7 +183,7 @@ impl<'a> Dataset<'a> {
                 below.push((path, child));
             }
         }
-        Ok(((entry, has_extended), below))
+        Ok((found, below))
     }
 
     pub(super) fn not_there(&self, path: &ProtoPath) -> Error {
@@ -189,7 +211,7 @@ impl<'a> Dataset<'a> {
         let object = find(names, name).ok_or_else(|| self.not_there(path))?;
         let place = self.place(object, path);
         let dnode = self.set.dnode(object, self.storage).map_err(|error| error.within(&place))?;
-        let (entry, _) = self.entry(&dnode).map_err(|error| error.within(&place))?;
+        let entry = self.entry(&dnode).map_err(|error| error.within(&place))?.entry;
         let Kind::File(content) = entry.kind else {
             return Err(Error::NotThere {
                 path: self.storage.path.clone(),
@@ -233,27 +255,28 @@ impl<'a> Dataset<'a> {
         if dnode.bonus_type != SYSTEM_ATTRIBUTES {
             return Err(self.storage.unknown("files with attributes in an older form"));
         }
+        let spill = match &dnode.spill {
+            Some(spill) => self.storage.block(spill)?,
+            None => None,
+        };
         let mut attributes = Attributes::default();
-        self.layouts.read(&dnode.bonus, &mut attributes).ok_or_else(damaged)?;
-        if let Some(spill) = &dnode.spill
-            && let Some(block) = self.storage.block(spill)?
-        {
-            self.layouts.read(&block, &mut attributes).ok_or_else(damaged)?;
+        for bytes in [Some(&dnode.bonus), spill.as_ref()].into_iter().flatten() {
+            self.layouts.read(bytes, &mut attributes).ok_or_else(damaged)?;
         }
-        let number = |name: &str| self.layouts.number(name, &attributes).ok_or_else(damaged);
-        let mode = number("ZPL_MODE")?;
-        let size = number("ZPL_SIZE")?;
-        let time = self.layouts.get("ZPL_MTIME", &attributes).ok_or_else(damaged)?;
+        let number = |attribute| attributes.number(attribute).ok_or_else(damaged);
+        let mode = number(Attribute::Mode)?;
+        let size = number(Attribute::Size)?;
+        let time = attributes.get(Attribute::Modified).ok_or_else(damaged)?;
         let (seconds, nanoseconds) = (u64_at(time, 0), u64_at(time, 8));
         let mtime = Mtime {
             seconds: seconds.ok_or_else(damaged)? as i64,
             nanoseconds: nanoseconds.filter(|n| *n < 1_000_000_000).ok_or_else(damaged)? as u32,
         };
-        let owner = |name: &str| Ok::<u32, Error>(bits(number(name)?, 0, 32) as u32);
-        let metadata =
-            Metadata::owned((mode & 0o7777) as u32, owner("ZPL_UID")?, owner("ZPL_GID")?).at(mtime);
+        let id = |attribute| Ok::<u32, Error>(bits(number(attribute)?, 0, 32) as u32);
+        let (owner, group) = (id(Attribute::Owner)?, id(Attribute::Group)?);
+        let metadata = Metadata::owned((mode & 0o7777) as u32, owner, group).at(mtime);
         let device = || {
-            let value = number("ZPL_RDEV")?;
+            let value = number(Attribute::Device)?;
             Ok::<_, Error>(Device { major: (value >> 32) as u32, minor: value as u32 })
         };
         let kind = match mode >> 12 & 0o17 {
@@ -266,21 +289,36 @@ impl<'a> Dataset<'a> {
             12 => Kind::Socket,
             _ => return Err(damaged()),
         };
-        Ok((Entry::new(kind, metadata), self.layouts.has_extended(&attributes)))
+        Ok(Found {
+            entry: Entry::new(kind, metadata),
+            has_extended: attributes.has_extended(),
+            links: number(Attribute::Links)?,
+        })
     }
 
     fn link_text(
         &self,
         dnode: &Dnode,
         size: u64,
-        attributes: &Attributes,
+        attributes: &Attributes<'_>,
     ) -> Result<Vec<u8>, Error> {
-        let text = match self.layouts.get("ZPL_SYMLINK", attributes) {
+        let text = match attributes.get(Attribute::Symlink) {
             Some(text) => text.to_vec(),
             None => Object::new(dnode.clone()).all(LONGEST_LINK, self.storage)?,
         };
         let text = usize::try_from(size).ok().and_then(|size| text.get(..size));
         text.map(<[u8]>::to_vec).ok_or_else(|| self.storage.damaged("a link without its text"))
+    }
+}
+
+impl Met {
+    /// Notes an object; whether it was not met before.
+    fn is_new(&mut self, object: u64) -> bool {
+        let bits = self.objects.entry(object / 64).or_default();
+        let bit = 1 << (object % 64);
+        let is_new = *bits & bit == 0;
+        *bits |= bit;
+        is_new
     }
 }
 
@@ -320,5 +358,19 @@ impl Read for FileReader<'_> {
         buffer[..count].copy_from_slice(&self.block[within..within + count]);
         self.position += count as u64;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_new_once() {
+        let mut met = Met::default();
+        let objects = [5, 64, 63, u64::MAX, 0];
+        assert!(objects.iter().all(|object| met.is_new(*object)));
+        assert!(!objects.iter().any(|object| met.is_new(*object)));
+        assert!(met.is_new(1));
     }
 }

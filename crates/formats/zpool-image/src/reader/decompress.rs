@@ -36,27 +36,36 @@ fn inflate(stored: &[u8], out: &mut [u8]) -> bool {
 /// LZJB: a byte of flags before each eight items, an item a byte or a copy of 3 to 66 bytes from
 /// at most 1023 bytes back.
 fn lzjb(stored: &[u8], out: &mut [u8]) -> Option<()> {
-    let mut input = stored.iter().copied();
-    let mut at = 0;
+    let (mut rest, mut at) = (stored, 0);
     while at < out.len() {
-        let flags = input.next()?;
+        let flags = *rest.split_off_first()?;
+        if flags == 0
+            && let (Some(items), Some(place)) = (rest.get(..8), out.get_mut(at..at + 8))
+        {
+            place.copy_from_slice(items);
+            (rest, at) = (&rest[8..], at + 8);
+            continue;
+        }
         for bit in 0..8 {
             if at >= out.len() {
                 break;
             }
-            let first = input.next()?;
+            let first = *rest.split_off_first()?;
             if flags >> bit & 1 == 0 {
                 out[at] = first;
                 at += 1;
                 continue;
             }
-            let second = input.next()?;
-            let length = usize::from(first >> 2) + 3;
+            let second = *rest.split_off_first()?;
             let back = usize::from(first & 3) << 8 | usize::from(second);
+            let length = (usize::from(first >> 2) + 3).min(out.len() - at);
             let from = at.checked_sub(back).filter(|_| back > 0)?;
-            // The bytes may overlap: those copied first are copied again.
-            for step in 0..length.min(out.len() - at) {
-                out[at + step] = out[from + step];
+            // Where the bytes overlap, what was copied is copied on, twice as much each time.
+            let mut done = 0;
+            while done < length {
+                let count = (length - done).min(back + done);
+                out.copy_within(from..from + count, at + done);
+                done += count;
             }
             at += length;
         }

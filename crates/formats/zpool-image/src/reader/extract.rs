@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use proto::{Entry, Kind, Manifest, Mtime, ProtoPath};
 
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Found};
 use crate::Error;
 
 /// Bytes copied at once; a piece of zeros is left out of the file.
@@ -39,7 +39,7 @@ impl Dataset<'_> {
         let mut extracted = Extracted::default();
         let mut manifest = Manifest::new();
         self.walk(|seen| {
-            let (entry, has_extended) = seen.entry?;
+            let Found { entry, has_extended, .. } = seen.entry?;
             if has_extended && seen.path.starts_with(path) {
                 extracted.without_attributes.push(seen.path.clone());
             }

@@ -10,7 +10,7 @@ use std::io::Read as _;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::attributes::{Attributes, Layouts};
+use super::attributes::{self, Attribute, Attributes, Layouts};
 use super::block::Storage;
 use super::claims::{Claims, Division};
 use super::fields::{u16_at, u32_at};
@@ -133,22 +133,21 @@ pub fn zap(bytes: &[u8]) {
 pub fn attributes(bytes: &[u8]) {
     let mut layouts = Layouts::default();
     let Some((count, mut rest)) = bytes.split_first() else { return };
-    let names = ["ZPL_MODE", "ZPL_SIZE", "ZPL_MTIME", "ZPL_DACL_ACES", "ZPL_SYMLINK", "ZPL_DXATTR"];
-    for (number, name) in (0..).zip(names) {
+    let known = [0, 1, 5, 7, 9].map(|index| attributes::NAMES[index]);
+    for (number, name) in (0..).zip(known.into_iter().chain(["ZPL_DACL_ACES"])) {
         let Some(length) = rest.split_off(..2).and_then(|bytes| u16_at(bytes, 0)) else { return };
         layouts.register(name.as_bytes(), u64::from(length) << 24 | number);
     }
     for key in 0..4 {
         let Some(numbers) = rest.split_off(..usize::from(count % 16)) else { return };
-        layouts.layouts.insert(key, numbers.iter().map(|n| u16::from(*n)).collect());
+        layouts.define(key, numbers.iter().map(|n| u16::from(*n)));
     }
     let (bonus, spill) = rest.split_at(rest.len().min(320));
     let mut attributes = Attributes::default();
     let _ = layouts.read(bonus, &mut attributes);
     let _ = layouts.read(spill, &mut attributes);
-    for name in names {
-        let _ = (layouts.get(name, &attributes), layouts.number(name, &attributes));
-    }
+    let _ = (attributes.number(Attribute::Size), attributes.get(Attribute::Symlink));
+    let _ = attributes.has_extended();
 }
 
 /// Entries of a space map, compared with a replay that looks at every sector.

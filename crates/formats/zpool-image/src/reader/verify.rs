@@ -131,7 +131,7 @@ impl Names {
     fn add(&mut self, name: &str, Seen { path, object, entry }: Seen<'_>) -> Result<(), Error> {
         let counts = &mut self.counts;
         match entry {
-            Ok((entry, _)) => match &entry.kind {
+            Ok(found) => match &found.entry.kind {
                 Kind::File(content) => {
                     counts.files += 1;
                     counts.content = counts.content.saturating_add(content.size);

@@ -22,6 +22,9 @@ const INTENT_LOG: usize = 512 + 16;
 /// but not more often than this for every sector of the image.
 const MOST_VISITS_PER_SECTOR: u64 = 8;
 
+/// The number of the next walk.
+static WALKS: AtomicU64 = AtomicU64::new(1);
+
 /// Blocks of data that a thread reads before others may take the next ones.
 const TOGETHER: usize = 32;
 
@@ -66,6 +69,8 @@ struct Place<'a> {
 
 /// One object set while it is walked.
 pub(super) struct Walk<'a> {
+    /// No other walk of this process has it.
+    number: u64,
     storage: &'a Storage,
     claims: Option<&'a Claims>,
     /// Blocks born until then belong to an earlier snapshot, whose walk reads and claims them.
@@ -105,7 +110,8 @@ impl<'a> Walk<'a> {
     pub(super) fn new(storage: &'a Storage, claims: Option<&'a Claims>, shared_until: u64) -> Self {
         let sectors = storage.size.saturating_sub(OVERHEAD) / SECTOR;
         let visits = sectors.saturating_mul(MOST_VISITS_PER_SECTOR);
-        Self { storage, claims, shared_until, visits_left: AtomicU64::new(visits) }
+        let number = WALKS.fetch_add(1, Ordering::Relaxed);
+        Self { number, storage, claims, shared_until, visits_left: AtomicU64::new(visits) }
     }
 
     /// Walks the object set a pointer leads to.
@@ -218,7 +224,8 @@ impl<'a> Walk<'a> {
         }
         if self.is_own(pointer) {
             for address in pointer.addresses() {
-                if keep(self.storage.check_copy(pointer, address), object, tally)? {
+                let found = self.storage.check_data(pointer, address, self.number);
+                if keep(found, object, tally)? {
                     tally.stored += pointer.physical();
                 }
             }
