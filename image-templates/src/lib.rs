@@ -53,7 +53,7 @@
 //!   left as its output snapshot, without the detour through a tar archive.
 //!
 //! The `pkg_*` steps go to whatever implements [`Packages`]; [`ImagePackages`] installs with the
-//! `ips` crate.
+//! `ips` crate, and [`resolve`] finds out what would be installed.
 
 mod accounts;
 mod apply;
@@ -68,6 +68,7 @@ mod json;
 mod packages;
 mod plan;
 mod read;
+mod resolve;
 mod search;
 mod section;
 mod step;
@@ -80,6 +81,7 @@ pub use genproto::{Modes, genproto};
 pub use image_packages::ImagePackages;
 pub use packages::{Optional, Outcome, Packages};
 pub use plan::{Origin, Plan, PlannedStep, check, describe_pool, load};
+pub use resolve::{Resolution, resolve};
 pub use search::Search;
 pub use section::{Dataset, PoolDescription, Section};
 pub use step::{Algorithm, PackageStep, Permissions, Removal, Source, Step};

@@ -55,6 +55,7 @@ mod repository;
 mod solve;
 mod timestamp;
 mod transform;
+mod unpublished;
 mod validate;
 mod variants;
 mod version;
@@ -68,7 +69,7 @@ pub use facets::Facets;
 pub use fmri::{Fmri, FmriError, quote, unquote};
 pub use grammar::GrammarError;
 pub use image::{
-    Image, ImageConfig, InstalledPackage, Mediation, Owners, Publisher, State, system_gid,
+    Freeze, Image, ImageConfig, InstalledPackage, Mediation, Owners, Publisher, State, system_gid,
     system_uid,
 };
 pub use import::{ImportOptions, Unpackaged, import_root};
@@ -86,7 +87,8 @@ pub use origin::{Origin, StoredPayload, newest, open_origin};
 pub use payload::{Payload, PayloadReader};
 pub use publish::{Publication, publish};
 pub use repository::Repository;
-pub use solve::{Chosen, solve};
+pub use solve::{Chosen, Solution, SolveOptions, solve, solve_removal, solve_with};
 pub use timestamp::{Timestamp, TimestampError};
+pub use unpublished::Unpublished;
 pub use variants::Variants;
 pub use version::{DotSequence, Version, VersionError};

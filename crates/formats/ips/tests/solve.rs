@@ -4,7 +4,12 @@
 
 mod support;
 
-use ips::{Image, Publisher, set_publisher, solve};
+use std::collections::BTreeSet;
+
+use ips::{
+    Fmri, Image, Publisher, SolveOptions, Variants, change_facets, set_publisher, solve, solve_with,
+};
+use proto::{Entry, Kind, Metadata, Proto};
 use support::*;
 
 /// Publishes packages of which only dependencies matter: `NAME@VERSION`, then one dependency a
@@ -16,7 +21,13 @@ fn depot(packages: &[(&str, &[&str])]) -> Depot {
             .iter()
             .map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
                 ["set", ..] => format!("{line}\n"),
-                ["require-any", a, b] => format!("depend type=require-any fmri={a} fmri={b}\n"),
+                ["require-any" | "group-any", ..] => {
+                    let mut words = line.split(' ');
+                    let kind = words.next().unwrap();
+                    let fmris: String = words.map(|fmri| format!(" fmri={fmri}")).collect();
+                    format!("depend type={kind}{fmris}\n")
+                }
+                [.., last] if last.contains('=') => format!("depend {line}\n"),
                 [kind, fmri] => format!("depend type={kind} fmri={fmri}\n"),
                 [kind, fmri, predicate] => {
                     format!("depend type={kind} fmri={fmri} predicate={predicate}\n")
@@ -33,15 +44,22 @@ fn chosen(packages: &[(&str, &[&str])], request: &[&str]) -> Result<Vec<String>,
     let depot = depot(packages);
     let image = Image::read(&depot.image()).unwrap();
     let solution = solve(&image, &depot.origins(), &names(request));
-    solution.map_err(|error| error.to_string()).map(|chosen| {
-        chosen
-            .iter()
-            .map(|chosen| {
-                let version = chosen.fmri.version.as_ref().unwrap().release.to_string();
-                format!("{}@{version}", chosen.fmri.stem)
-            })
-            .collect()
-    })
+    solution.map(|chosen| short(&chosen)).map_err(|error| error.to_string())
+}
+
+fn short(chosen: &[ips::Chosen]) -> Vec<String> {
+    let name = |chosen: &ips::Chosen| {
+        let version = chosen.fmri.version.as_ref().unwrap().release.to_string();
+        format!("{}@{version}", chosen.fmri.stem)
+    };
+    chosen.iter().map(name).collect()
+}
+
+/// Puts a file of package metadata into an image.
+fn put(proto: &mut Proto, file: &str, text: &str) {
+    let content = proto.contents.store.add_bytes(text.as_bytes()).unwrap();
+    let entry = Entry::new(Kind::File(content), Metadata::root(0o644));
+    proto.manifest.replace(path(file), entry);
 }
 
 #[test]
@@ -69,13 +87,13 @@ fn an_unsolvable_request_names_both_sides() {
     ];
     assert_eq!(
         chosen(packages, &["a", "c"]).unwrap_err(),
-        "no version of b fits:\n  incorporation c@1:20260102T030405Z holds b at 1.1\n  \
-         a@2.0:20260102T030405Z needs b at 1.2 or newer\n  \
+        "no version of b fits:\n  incorporation c@1 holds b at 1.1\n  \
+         a@2.0 needs b at 1.2 or newer\n  \
          leave out a or c, or ask for other versions\n  \
-         known versions of b: 1.2:20260102T030405Z, 1.1:20260102T030405Z"
+         known versions of b: 1.2, 1.1"
     );
     let error = chosen(&[("a@1", &["require nowhere"])], &["a"]).unwrap_err();
-    assert!(error.contains("a@1:20260102T030405Z needs nowhere"), "{error}");
+    assert!(error.contains("a@1 needs nowhere"), "{error}");
     assert!(error.contains("no origin of the image has nowhere"), "{error}");
 }
 
@@ -111,7 +129,7 @@ fn an_incorporation_may_be_older_than_the_newest() {
 fn every_kind_of_dependency() {
     let exclude: &[(&str, &[&str])] =
         &[("a@1", &["exclude b"]), ("b@1", &[]), ("c@1", &["exclude b@2"])];
-    assert!(chosen(exclude, &["a", "b"]).unwrap_err().contains("a@1:20260102T030405Z excludes b"));
+    assert!(chosen(exclude, &["a", "b"]).unwrap_err().contains("a@1 excludes b"));
     assert_eq!(chosen(exclude, &["b", "c"]).unwrap(), ["b@1", "c@1"]);
 
     let optional: &[(&str, &[&str])] = &[("a@1", &["optional b@2"]), ("b@1", &[]), ("b@2", &[])];
@@ -163,9 +181,7 @@ fn obsolete_and_renamed_packages() {
         ("a@1", &["require old"]),
     ];
     assert_eq!(chosen(packages, &["a"]).unwrap(), ["a@1", "new@1"]);
-    assert!(
-        chosen(packages, &["gone"]).unwrap_err().contains("gone@2:20260102T030405Z is obsolete")
-    );
+    assert!(chosen(packages, &["gone"]).unwrap_err().contains("gone@2 is obsolete"));
     assert_eq!(chosen(packages, &["gone@1"]).unwrap(), ["gone@1"]);
 }
 
@@ -224,4 +240,328 @@ fn what_is_installed_stays_until_it_is_named_or_needed() {
     assert_eq!(report.updated.len(), 1);
     let report = depot.install(&mut proto, &["a@1"]).unwrap();
     assert_eq!(report.updated[0].1.version.as_ref().unwrap().release.to_string(), "1");
+}
+
+#[test]
+fn of_a_group_what_is_avoided_or_gone_is_left_out() {
+    let depot = depot(&[
+        ("all@1", &["group a", "group b", "group nowhere", "group gone"]),
+        ("some@1", &["group-any a b"]),
+        ("none@1", &["group-any a nowhere"]),
+        ("a@1", &[]),
+        ("b@1", &[]),
+        ("gone@1", &[]),
+        ("gone@2", &["set name=pkg.obsolete value=true"]),
+        ("needs@1", &["require a"]),
+    ]);
+    let mut proto = depot.image();
+    let of = |proto: &Proto, request: &[&str]| {
+        let image = Image::read(proto).unwrap();
+        short(&solve(&image, &depot.origins(), &names(request)).unwrap())
+    };
+    assert_eq!(of(&proto, &["some"]), ["a@1", "some@1"]);
+    put(&mut proto, "var/pkg/state/avoid_set", r#"[1,{"a":"avoid","b":"obsolete"}]"#);
+    assert_eq!(of(&proto, &["some"]), ["b@1", "some@1"], "what is avoided is no choice");
+    assert_eq!(of(&proto, &["none"]), ["none@1"], "nothing is left");
+    assert_eq!(of(&proto, &["needs", "some"]), ["a@1", "b@1", "needs@1", "some@1"]);
+    assert_eq!(of(&proto, &["none", "a"]), ["a@1", "none@1"], "asked for is not avoided");
+
+    put(&mut proto, "var/pkg/state/avoid_set", "[1]");
+    let error = Image::read(&proto).unwrap_err().to_string();
+    assert_eq!(error, "var/pkg/state/avoid_set: `[1,{...}]` was expected");
+}
+
+#[test]
+fn a_group_takes_every_package_that_is_there() {
+    let packages: &[(&str, &[&str])] =
+        &[("all@1", &["group a", "group b", "group gone"]), ("a@1", &[]), ("b@1", &[])];
+    assert_eq!(chosen(packages, &["all"]).unwrap(), ["a@1", "all@1", "b@1"]);
+}
+
+#[test]
+fn a_freeze_holds_and_says_why() {
+    let depot = depot(&[("a@1", &["require b"]), ("b@1.1", &[]), ("b@1.2", &[]), ("b@2", &[])]);
+    for (text, expected) in [
+        (r#"[1,{"b":["1.1","broken since",1]}]"#, "b@1.1"),
+        (r#"[1,{"b":["pkg:/b@1",null,1]}]"#, "b@1.2"),
+    ] {
+        let mut proto = depot.image();
+        put(&mut proto, "var/pkg/state/frozen_dict", text);
+        let image = Image::read(&proto).unwrap();
+        let chosen = solve(&image, &depot.origins(), &names(&["a"])).unwrap();
+        assert_eq!(short(&chosen), ["a@1", expected]);
+        let error = solve(&image, &depot.origins(), &names(&["b@2"])).unwrap_err().to_string();
+        assert!(error.contains("the request asks for b at 2"), "{error}");
+        assert!(error.contains("the image freezes b at 1"), "{error}");
+    }
+    for bad in ["{}", "[2,{}]", r#"[1,{"b":["x",""]}]"#, r#"[1,{"b":[]}]"#, r#"[1,{"b":["p@"]}]"#] {
+        let mut proto = depot.image();
+        put(&mut proto, "var/pkg/state/frozen_dict", bad);
+        let error = Image::read(&proto).unwrap_err().to_string();
+        assert!(error.contains("frozen_dict"), "{error}");
+    }
+}
+
+#[test]
+fn an_origin_dependency_asks_for_steps_in_between() {
+    let mut depot = depot(&[("entire@1", &[]), ("entire@2", &[])]);
+    let mut proto = depot.image();
+    depot.install(&mut proto, &["entire@1"]).unwrap();
+    depot.add("entire@3", "depend type=origin fmri=entire@2\n");
+    depot.add(
+        "new@1",
+        "depend type=origin fmri=absent@9\ndepend type=origin root-image=true \
+        fmri=pkg:/feature/firmware/mpt_sas@1\n",
+    );
+    let report = depot.install(&mut proto, &["entire", "new"]).unwrap();
+    let short = |fmri: &Fmri| fmri.version.as_ref().unwrap().release.to_string();
+    assert_eq!(short(&report.updated[0].1), "2");
+    let mut fresh = depot.image();
+    depot.install(&mut fresh, &["entire@1"]).unwrap();
+    let error = depot.install(&mut fresh, &["entire@3"]).unwrap_err().to_string();
+    assert!(
+        error.contains("entire@3 can be installed over entire 2 or newer, and the image has 1")
+    );
+    depot.install(&mut proto, &["entire"]).unwrap();
+    assert_eq!(short(&Image::read(&proto).unwrap().package("entire").unwrap().fmri), "3");
+}
+
+#[test]
+fn a_parent_dependency_looks_at_the_global_zone() {
+    let own = "parent feature/package/dependency/self";
+    let mut depot = depot(&[
+        ("zone@1", &[own]),
+        ("other@1", &["parent base@1.2"]),
+        ("base@1.2.3", &[]),
+        ("base@1.3", &[]),
+    ]);
+    let mut parent = depot.image();
+    depot.install(&mut parent, &["zone", "base@1.2.3"]).unwrap();
+    depot.add("zone@2", &format!("depend type=parent fmri={}\n", &own[7..]));
+    let parent = Image::read(&parent).unwrap();
+    let empty = Image::read(&depot.image_with(Variants::for_zone("nonglobal"))).unwrap();
+    let solve = |parent: Option<&Image>, request: &[&str]| {
+        let options = SolveOptions { parent, ..SolveOptions::default() };
+        solve_with(&empty, &depot.origins(), &names(request), options)
+            .map(|solution| short(&solution.packages))
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(solve(None, &["zone", "other"]).unwrap(), ["other@1", "zone@2"]);
+    assert_eq!(solve(Some(&parent), &["zone", "other"]).unwrap(), ["other@1", "zone@1"]);
+    let error = solve(Some(&parent), &["zone@2"]).unwrap_err();
+    assert!(error.contains("zone@2 needs zone at 2:20260102T030405Z in the image"), "{error}");
+    let error = solve(Some(&empty), &["other"]).unwrap_err();
+    assert!(error.contains("which does not have it"), "{error}");
+}
+
+#[test]
+fn dependencies_have_variants_and_facets() {
+    let depot = depot(&[
+        (
+            "a@1",
+            &[
+                "type=require fmri=z variant.opensolaris.zone=nonglobal",
+                "type=require fmri=g variant.opensolaris.zone=global",
+                "type=require fmri=doc facet.doc=true",
+                "type=incorporate fmri=g@1 facet.version-lock.g=true",
+            ],
+        ),
+        ("z@1", &[]),
+        ("g@1", &[]),
+        ("g@2", &[]),
+        ("doc@1", &[]),
+    ]);
+    let mut proto = depot.image();
+    let of = |proto: &Proto| {
+        let image = Image::read(proto).unwrap();
+        short(&solve(&image, &depot.origins(), &names(&["a"])).unwrap())
+    };
+    assert_eq!(of(&proto), ["a@1", "doc@1", "g@1"]);
+    let zone = depot.image_with(Variants::for_zone("nonglobal"));
+    assert_eq!(of(&zone), ["a@1", "doc@1", "z@1"]);
+    let off = ["doc", "version-lock.*"].map(|name| (name.to_owned(), Some(false)));
+    change_facets(&mut proto, &off, &depot.origins(), &options()).unwrap();
+    assert_eq!(of(&proto), ["a@1", "g@2"]);
+}
+
+#[test]
+fn stickiness_decides_who_updates() {
+    let mut depot = Depot::new();
+    depot.add("a@1", "");
+    let mut proto = depot.image();
+    depot.install(&mut proto, &["a"]).unwrap();
+    depot.add("pkg://other/a@2", "");
+    for (first, not_sticky, expected) in
+        [(false, false, "1"), (true, false, "1"), (true, true, "2")]
+    {
+        let mut image = Image::read(&proto).unwrap();
+        image.config.publishers[0].not_sticky = not_sticky;
+        let other = Publisher::new("other", "file:///");
+        image.config.publishers.insert(if first { 0 } else { 1 }, other);
+        let chosen = solve(&image, &depot.origins(), &names(&["a"])).unwrap();
+        let version = chosen[0].fmri.version.as_ref().unwrap().release.to_string();
+        assert_eq!(version, expected, "first {first}, not sticky {not_sticky}");
+        let chosen = solve(&image, &depot.origins(), &names(&["pkg://other/a"])).unwrap();
+        assert_eq!(chosen[0].fmri.publisher.as_deref(), Some("other"), "named");
+        image.config.publishers.retain(|publisher| publisher.name != "other");
+        let mut disabled = Publisher::new("other", "file:///");
+        disabled.disabled = true;
+        image.config.publishers.insert(0, disabled);
+        assert!(solve(&image, &depot.origins(), &names(&["a@2"])).is_err(), "disabled");
+    }
+}
+
+#[test]
+fn versions_as_people_type_them() {
+    let packages: &[(&str, &[&str])] = &[
+        ("a@1.2,5.11-2.0.1", &[]),
+        ("a@1.2,5.11-2.1.1", &[]),
+        ("a@1.3,5.11-2.0.1", &[]),
+        ("hold@1", &["incorporate a@1.2"]),
+    ];
+    for (pattern, expected) in [
+        ("a", "1.3"),
+        ("a@latest", "1.3"),
+        ("a@1", "1.3"),
+        ("a@1.2", "1.2"),
+        ("a@1.2-2.0", "1.2"),
+        ("a@1.?-2.0", "1.3"),
+        ("a@*-2.1", "1.2"),
+        ("pkg://test/a@1.2,5.11-2.0.1:20260102T030405Z", "1.2"),
+        ("a@*:2026*", "1.3"),
+    ] {
+        assert_eq!(chosen(packages, &[pattern]).unwrap(), [format!("a@{expected}")], "{pattern}");
+    }
+    assert_eq!(chosen(packages, &["a", "hold"]).unwrap(), ["a@1.2", "hold@1"]);
+    let error = chosen(packages, &["a@latest", "hold"]).unwrap_err();
+    assert!(error.contains("the request asks for a at 1.3-2.0.1"), "{error}");
+    let error = chosen(packages, &["a@7.*"]).unwrap_err();
+    assert!(error.contains("the request asks for a at 7.*"), "{error}");
+    let error = chosen(packages, &["a@1.x*"]).unwrap_err();
+    assert!(error.contains("the release: \"x*\" where a number"), "{error}");
+}
+
+#[test]
+fn circles_end() {
+    let packages: &[(&str, &[&str])] = &[
+        ("a@1", &["require b@1"]),
+        ("b@1", &["require c", "optional a@1"]),
+        ("c@1", &["conditional a b", "require a", "incorporate c@1"]),
+        ("self@1", &["require self@1", "group self"]),
+    ];
+    assert_eq!(chosen(packages, &["a"]).unwrap(), ["a@1", "b@1", "c@1"]);
+    assert_eq!(chosen(packages, &["self"]).unwrap(), ["self@1"]);
+    let renamed = "set name=pkg.renamed value=true";
+    let packages: &[(&str, &[&str])] = &[
+        ("a@1", &["require b"]),
+        ("b@1", &[renamed, "require c"]),
+        ("c@1", &[renamed, "require b"]),
+    ];
+    assert_eq!(
+        chosen(packages, &["a"]).unwrap_err(),
+        "no version of b fits:\n  b@1 was renamed to c\n  c@1 was renamed to b"
+    );
+}
+
+#[test]
+fn contradictions_are_explained() {
+    for (packages, request, expected) in [
+        (
+            &[("a@1", &["require a@2"] as &[&str])] as &[(&str, &[&str])],
+            &["a"] as &[&str],
+            &["a@1 needs a at 2 or newer"] as &[&str],
+        ),
+        (&[("a@1", &["exclude a"])], &["a"], &["a@1 excludes a"]),
+        (
+            &[("a@1", &["require b", "exclude b"]), ("b@1", &[])],
+            &["a"],
+            &["a@1 excludes b", "a@1 needs b"],
+        ),
+        (
+            &[
+                ("a@1", &["incorporate b@1", "incorporate b@2", "require b"]),
+                ("b@1", &[]),
+                ("b@2", &[]),
+            ],
+            &["a"],
+            &["a@1 holds b at 1", "a@1 holds b at 2"],
+        ),
+        (
+            &[("a@1", &[]), ("a@2", &[])],
+            &["a@1", "a@2"],
+            &["the request asks for a at 1", "the request asks for a at 2"],
+        ),
+        (
+            &[("a@1", &["require-any x@2 y@2"]), ("x@1", &[]), ("y@1", &[])],
+            &["a"],
+            &["a@1 needs x at 2 or newer or y at 2 or newer"],
+        ),
+    ] {
+        let error = chosen(packages, request).unwrap_err();
+        for sentence in expected {
+            assert!(error.contains(sentence), "{sentence}: {error}");
+        }
+    }
+}
+
+#[test]
+fn how_a_package_came_in_is_told() {
+    let packages: &[(&str, &[&str])] = &[
+        ("top@1", &["require middle"]),
+        ("middle@1", &["require low@2"]),
+        ("low@1", &[]),
+        ("low@2", &[]),
+        ("hold@1", &["incorporate low@1"]),
+    ];
+    assert_eq!(
+        chosen(packages, &["top", "hold"]).unwrap_err(),
+        "no version of low fits:\n  incorporation hold@1 holds low at 1\n  \
+         middle@1 needs low at 2 or newer\n  top@1 needs middle\n  \
+         leave out hold or top, or ask for other versions\n  known versions of low: 2, 1"
+    );
+}
+
+#[test]
+fn preferred_versions_stay_where_they_fit() {
+    let depot = depot(&[
+        ("a@1", &["require b@1"]),
+        ("a@2", &["require b@2"]),
+        ("b@1", &[]),
+        ("b@2", &[]),
+        ("b@3", &[]),
+        ("c@1", &["require b@3"]),
+        ("old@1", &["set name=pkg.renamed value=true", "require a"]),
+    ]);
+    let image = Image::read(&depot.image()).unwrap();
+    let preferred: BTreeSet<Fmri> = ["a@1", "b@2"]
+        .map(|name| Fmri::parse(&format!("pkg://test/{name}:{DATE}")).unwrap())
+        .into();
+    let of = |request: &[&str]| {
+        let options = SolveOptions { preferred: Some(&preferred), ..SolveOptions::default() };
+        solve_with(&image, &depot.origins(), &names(request), options).unwrap()
+    };
+    assert_eq!(short(&of(&["a"]).packages), ["a@1", "b@2"]);
+    assert_eq!(short(&of(&["a", "c"]).packages), ["a@1", "b@3", "c@1"]);
+    assert_eq!(short(&of(&["a@2"]).packages), ["a@2", "b@2"]);
+    let solution = of(&["old"]);
+    assert_eq!(short(&solution.packages), ["a@1", "b@2"]);
+    assert_eq!(short(&solution.renamed), ["old@1"]);
+}
+
+#[test]
+fn dependencies_that_cannot_be_read_are_refused() {
+    for (line, problem) in [
+        ("depend fmri=b", "dependency type `` is unknown"),
+        ("depend fmri=b type=want", "dependency type `want` is unknown"),
+        ("depend fmri=../b type=require", "no component"),
+        ("depend fmri=b fmri=c type=require", "names several packages"),
+        ("depend fmri=b type=conditional", "has no `predicate`"),
+    ] {
+        let mut depot = Depot::new();
+        let fmri = Fmri::parse(&format!("pkg://test/a@1:{DATE}")).unwrap();
+        depot.add_manifest(&fmri, &format!("set name=pkg.fmri value={}\n{line}\n", fmri.long()));
+        let image = Image::read(&depot.image()).unwrap();
+        let error = solve(&image, &depot.origins(), &names(&["a"])).unwrap_err().to_string();
+        assert!(error.contains(problem) && error.contains("a@1"), "{error}");
+    }
 }

@@ -229,6 +229,30 @@ impl ImageConfig {
         }
     }
 
+    /// Sets a variant by its name, with or without `variant.`.
+    pub fn set_variant(&mut self, name: &str, value: &str) {
+        self.variants.set(full_name("variant.", name), value);
+    }
+
+    /// Sets a facet by its name (with or without `facet.`; a pattern like `locale.*` too), or with
+    /// no value takes the setting away.
+    pub fn set_facet(&mut self, name: &str, value: Option<bool>) {
+        let name = full_name("facet.", name);
+        match value {
+            Some(value) => self.facets.set(name, value),
+            None => {
+                let mut rest = Facets::new();
+                for (there, value) in self.facets.iter().filter(|(n, _)| *n != name) {
+                    rest.set(there, value);
+                }
+                for (there, value) in self.facets.iter_inherited() {
+                    rest.set_inherited(there, value);
+                }
+                self.facets = rest;
+            }
+        }
+    }
+
     /// The text of a property.
     pub fn property(&self, name: &str) -> Option<&str> {
         self.rest.get("property").and_then(|section| section.get(name))
@@ -264,6 +288,13 @@ impl ImageConfig {
             approved.push(digest.to_owned());
         }
         section.set("approved_ca_certs", print_list(&approved));
+    }
+}
+
+fn full_name(prefix: &str, name: &str) -> String {
+    match name.starts_with(prefix) {
+        true => name.to_owned(),
+        false => format!("{prefix}{name}"),
     }
 }
 

@@ -11,24 +11,27 @@
 
 mod config;
 mod exclude;
+mod holds;
 pub(crate) mod ini;
 mod installed;
 mod mediators;
 mod owners;
 mod state;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proto::{Proto, ProtoPath};
 
 pub use config::{ImageConfig, Mediation, Publisher};
 pub(crate) use exclude::ExcludePatterns;
+pub use holds::Freeze;
 pub(crate) use mediators::Mediators;
 pub use owners::{Owners, system_gid, system_uid};
 pub(crate) use state::Metadata as StateMetadata;
 pub use state::State;
 
-use crate::{Action, Error, Fmri, Manifest};
+use crate::{Action, Chosen, Error, Fmri, Manifest};
 
 /// Where an image keeps its settings.
 pub(crate) const CONFIG: &str = "var/pkg/pkg5.image";
@@ -39,6 +42,10 @@ pub struct Image {
     pub config: ImageConfig,
     /// What is installed, by stem, then publisher.
     pub packages: Vec<InstalledPackage>,
+    /// The names of packages that groups do not pull in.
+    pub avoided: BTreeSet<String>,
+    /// Packages that stay within a version, by name.
+    pub frozen: BTreeMap<String, Freeze>,
 }
 
 /// A package of an image.
@@ -87,7 +94,34 @@ impl Image {
             });
         }
         packages.sort_by(|a, b| (&a.fmri.stem, &a.fmri).cmp(&(&b.fmri.stem, &b.fmri)));
-        Ok(Self { config, packages })
+        let (avoided, frozen) = (holds::avoided(proto)?, holds::frozen(proto)?);
+        Ok(Self { config, packages, avoided, frozen })
+    }
+
+    /// An image without packages.
+    pub fn new(config: ImageConfig) -> Self {
+        let (avoided, frozen) = (BTreeSet::new(), BTreeMap::new());
+        Self { config, packages: Vec::new(), avoided, frozen }
+    }
+
+    /// The image as it is when it holds exactly these packages, as far as its package metadata
+    /// goes.
+    pub fn holding(&self, chosen: impl IntoIterator<Item = Chosen>) -> Self {
+        let package = |chosen: Chosen| {
+            let mut states = vec![State::Known, State::Installed];
+            if chosen.manual {
+                states.push(State::Manual);
+            }
+            InstalledPackage {
+                fmri: chosen.fmri,
+                states,
+                last_install: None,
+                manifest: chosen.manifest,
+            }
+        };
+        let mut packages: Vec<InstalledPackage> = chosen.into_iter().map(package).collect();
+        packages.sort_by(|a, b| (&a.fmri.stem, &a.fmri).cmp(&(&b.fmri.stem, &b.fmri)));
+        Self { packages, ..self.clone() }
     }
 
     /// Refuses an image that is read here but not changed.

@@ -29,9 +29,8 @@ pub use settings::{
 use stage::Stage;
 
 use crate::image::ImageConfig;
-use crate::solve::{Depend, DependKind, Pattern};
 use crate::{
-    Action, ActionKind, Chosen, Error, Fmri, Image, Manifest, Origin, Owners, Timestamp, solve,
+    Action, Chosen, Error, Fmri, Image, Manifest, Origin, Owners, Timestamp, solve, solve_removal,
 };
 
 /// How packages are installed.
@@ -115,47 +114,7 @@ pub fn uninstall(
 ) -> Result<Report, Error> {
     let image = Image::read(proto)?;
     image.check_changeable()?;
-    let mut gone: Vec<&str> = Vec::new();
-    for text in patterns {
-        let refuse = |problem: String| Error::Pattern { pattern: text.clone(), problem };
-        let pattern = Pattern::parse(text).map_err(refuse)?;
-        let stems = image.packages.iter().map(|package| package.fmri.stem.as_str());
-        let found = pattern.select(stems).map_err(|_| refuse("is not installed".to_owned()))?;
-        gone.extend(found);
-    }
-    let stays = |stem: &str| !gone.contains(&stem) && image.package(stem).is_some();
-    let mut chosen = Vec::new();
-    for package in image.packages.iter().filter(|package| stays(&package.fmri.stem)) {
-        for action in package.manifest.of_kind(ActionKind::Depend) {
-            if !image.allows(action) {
-                continue;
-            }
-            let depend = Depend::of(action)
-                .map_err(|problem| Error::damaged(&package.manifest.source, problem))?;
-            let needed = match depend.kind {
-                DependKind::Require | DependKind::RequireAny => true,
-                DependKind::Conditional => {
-                    depend.predicate.as_ref().is_some_and(|predicate| stays(&predicate.stem))
-                }
-                _ => false,
-            };
-            if needed && !depend.on.iter().any(|fmri| stays(&fmri.stem)) {
-                let missing = depend.on.iter().find(|fmri| gone.contains(&fmri.stem.as_str()));
-                if let Some(missing) = missing {
-                    return Err(Error::Pattern {
-                        pattern: missing.stem.clone(),
-                        problem: format!("cannot be removed: {} needs it", package.fmri.short()),
-                    });
-                }
-            }
-        }
-        chosen.push(Chosen {
-            fmri: package.fmri.clone(),
-            manifest: package.manifest.clone(),
-            origin: None,
-            manual: package.is_manual(),
-        });
-    }
+    let chosen = solve_removal(&image, patterns)?;
     change(proto, &image, image.config.clone(), chosen, &[], options)
 }
 

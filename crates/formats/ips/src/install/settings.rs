@@ -8,8 +8,7 @@ use super::metadata::{write_config, write_packages};
 use super::stage::Stage;
 use super::{InstallOptions, Report, change};
 use crate::image::{ImageConfig, Publisher};
-use crate::solve::{Depend, DependKind, Pattern};
-use crate::{ActionKind, Error, Image, Origin, Timestamp, Variants, solve};
+use crate::{Error, Image, Origin, Timestamp, Variants, solve};
 
 /// Makes a proto an image: a new, full one without publishers and packages. One that is an image
 /// already is an error.
@@ -20,7 +19,7 @@ pub fn create_image(proto: &mut Proto, variants: Variants, date: Timestamp) -> R
         return Err(Error::damaged(crate::image::CONFIG, "is there: this is an image already"));
     }
     let config = ImageConfig::new(variants);
-    let image = Image { config: config.clone(), packages: Vec::new() };
+    let image = Image::new(config.clone());
     let mut stage = Stage::new(proto, date);
     let origins = Origins { all: &[], chosen: Default::default(), payloads: Payloads::Fetched };
     write_packages(&mut stage, &image, &[], &origins)?;
@@ -120,7 +119,7 @@ pub fn change_variants(
 ) -> Result<Report, Error> {
     reconfigure(proto, origins, options, |config| {
         for (name, value) in variants {
-            config.variants.set(full_name("variant.", name), value);
+            config.set_variant(name, value);
         }
     })
 }
@@ -135,29 +134,9 @@ pub fn change_facets(
 ) -> Result<Report, Error> {
     reconfigure(proto, origins, options, |config| {
         for (name, value) in facets {
-            let name = full_name("facet.", name);
-            match value {
-                Some(value) => config.facets.set(name, *value),
-                None => {
-                    let mut rest = crate::Facets::new();
-                    for (there, value) in config.facets.iter().filter(|(n, _)| *n != name) {
-                        rest.set(there, value);
-                    }
-                    for (there, value) in config.facets.iter_inherited() {
-                        rest.set_inherited(there, value);
-                    }
-                    config.facets = rest;
-                }
-            }
+            config.set_facet(name, *value);
         }
     })
-}
-
-fn full_name(prefix: &str, name: &str) -> String {
-    match name.starts_with(prefix) {
-        true => name.to_owned(),
-        false => format!("{prefix}{name}"),
-    }
 }
 
 fn reconfigure(
@@ -173,7 +152,7 @@ fn reconfigure(
     if config == image.config {
         return Ok(Report::default());
     }
-    let wanted = Image { config: config.clone(), packages: image.packages.clone() };
+    let wanted = Image { config: config.clone(), ..image.clone() };
     let chosen = solve(&wanted, origins, &[])?;
     change(proto, &image, config, chosen, origins, options)
 }
@@ -181,30 +160,5 @@ fn reconfigure(
 /// The packages that the installed packages named by `patterns` depend on with `optional`, and
 /// that are not installed.
 pub fn optional_dependencies(proto: &Proto, patterns: &[String]) -> Result<Vec<String>, Error> {
-    let image = Image::read(proto)?;
-    let mut found = Vec::new();
-    for text in patterns {
-        let refuse = |problem: String| Error::Pattern { pattern: text.clone(), problem };
-        let pattern = Pattern::parse(text).map_err(refuse)?;
-        let stems = image.packages.iter().map(|package| package.fmri.stem.as_str());
-        for stem in pattern.select(stems).map_err(refuse)? {
-            let Some(package) = image.package(stem) else { continue };
-            for action in package.manifest.of_kind(ActionKind::Depend) {
-                if !image.allows(action) {
-                    continue;
-                }
-                let depend = Depend::of(action)
-                    .map_err(|problem| Error::damaged(&package.manifest.source, problem))?;
-                if depend.kind == DependKind::Optional {
-                    for fmri in depend.on {
-                        let name = format!("/{}", fmri.stem);
-                        if image.package(&fmri.stem).is_none() && !found.contains(&name) {
-                            found.push(name);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    Ok(found)
+    Image::read(proto)?.optional_dependencies(patterns)
 }

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::depend::Facts;
@@ -9,33 +10,56 @@ use crate::image::ImageConfig;
 use crate::{Error, Fmri, Image, Manifest, Origin, Version};
 
 /// One version of a package that could be chosen.
-pub(crate) struct Candidate {
-    pub(crate) fmri: Fmri,
+pub(crate) struct Candidate<'a> {
+    pub(crate) fmri: &'a Fmri,
     /// Which of the origins has it; none if only the image does.
     pub(crate) origin: Option<usize>,
-    installed: Option<Arc<Manifest>>,
+    /// Whether another candidate has the same version but for the timestamp.
+    ambiguous: bool,
+    installed: Option<&'a Arc<Manifest>>,
     loaded: OnceCell<(Arc<Manifest>, Facts)>,
 }
 
-impl Candidate {
+impl Candidate<'_> {
     pub(crate) fn is_installed(&self) -> bool {
         self.installed.is_some()
     }
 
-    /// Name and version, without build and publisher.
+    /// Name and version, without build and publisher; with the time only where it says more.
     pub(crate) fn short(&self) -> String {
-        let version = self.fmri.version.as_ref().map(Version::short).unwrap_or_default();
-        format!("{}@{version}", self.fmri.stem)
+        format!("{}@{}", self.fmri.stem, self.short_version())
+    }
+
+    pub(crate) fn short_version(&self) -> String {
+        let mut version = self.fmri.version.clone();
+        if let Some(version) = &mut version
+            && !self.ambiguous
+        {
+            version.timestamp = None;
+        }
+        version.as_ref().map(Version::short).unwrap_or_default()
     }
 }
 
-/// The versions of every package that an image may take, best first.
+/// What is known of one package before its versions are looked at.
+#[derive(Default)]
+struct Stem<'a> {
+    installed: Vec<(&'a Fmri, &'a Arc<Manifest>)>,
+    /// Where the origins have it.
+    there: Vec<(usize, Range<usize>)>,
+    /// Publishers that have it and that the image does not know.
+    elsewhere: BTreeSet<&'a str>,
+    ordered: OnceCell<Vec<Candidate<'a>>>,
+}
+
+/// The versions of every package that an image may take, best first. Manifests are read when
+/// somebody asks for what they say.
 pub(crate) struct Candidates<'a> {
     config: &'a ImageConfig,
     origins: &'a [&'a dyn Origin],
-    by_stem: BTreeMap<String, Vec<Candidate>>,
-    /// Packages of publishers that the image does not have, for messages.
-    elsewhere: BTreeMap<String, BTreeSet<String>>,
+    preferred: Option<&'a BTreeSet<Fmri>>,
+    wishes: BTreeMap<String, Wish>,
+    stems: BTreeMap<&'a str, Stem<'a>>,
 }
 
 /// What a request says about where a package may come from and how it is ordered.
@@ -51,80 +75,158 @@ pub(crate) struct Wish {
 
 impl<'a> Candidates<'a> {
     pub(crate) fn new(
-        config: &'a ImageConfig,
-        image: &Image,
+        image: &'a Image,
         origins: &'a [&'a dyn Origin],
-        wishes: &BTreeMap<String, Wish>,
+        preferred: Option<&'a BTreeSet<Fmri>>,
     ) -> Self {
-        let mut found: BTreeMap<String, BTreeMap<Fmri, Candidate>> = BTreeMap::new();
-        let mut elsewhere: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let config = &image.config;
+        let mut stems: BTreeMap<&str, Stem<'a>> = BTreeMap::new();
         for package in &image.packages {
-            let candidate = Candidate {
-                fmri: package.fmri.clone(),
-                origin: None,
-                installed: Some(package.manifest.clone()),
-                loaded: OnceCell::new(),
-            };
-            let of_stem = found.entry(package.fmri.stem.clone()).or_default();
-            of_stem.insert(package.fmri.clone(), candidate);
+            let stem = stems.entry(&package.fmri.stem).or_default();
+            stem.installed.push((&package.fmri, &package.manifest));
         }
         for (at, origin) in origins.iter().enumerate() {
-            for fmri in origin.packages() {
-                let publisher = fmri.publisher.clone().unwrap_or_default();
-                if config.publisher(&publisher).is_none_or(|publisher| publisher.disabled) {
-                    elsewhere.entry(fmri.stem.clone()).or_default().insert(publisher);
-                    continue;
+            let packages = origin.packages();
+            let mut start = 0;
+            // All versions of a package of a publisher stand together.
+            for group in
+                packages.chunk_by(|a, b| (&a.publisher, &a.stem) == (&b.publisher, &b.stem))
+            {
+                let range = start..start + group.len();
+                start = range.end;
+                let stem = stems.entry(&group[0].stem).or_default();
+                let publisher = group[0].publisher.as_deref().unwrap_or_default();
+                if config.publisher(publisher).is_none_or(|publisher| publisher.disabled) {
+                    stem.elsewhere.insert(publisher);
+                } else {
+                    stem.there.push((at, range));
                 }
-                let of_stem = found.entry(fmri.stem.clone()).or_default();
-                of_stem.entry(fmri.clone()).or_insert_with(|| Candidate {
-                    fmri: fmri.clone(),
-                    origin: Some(at),
-                    installed: None,
-                    loaded: OnceCell::new(),
-                });
             }
         }
-        let none = Wish::default();
-        let by_stem = found
-            .into_iter()
-            .map(|(stem, candidates)| {
-                let wish = wishes.get(&stem).unwrap_or(&none);
-                let candidates = candidates.into_values().collect();
-                (stem, order(config, candidates, wish))
-            })
-            .collect();
-        Self { config, origins, by_stem, elsewhere }
+        Self { config, origins, preferred, wishes: BTreeMap::new(), stems }
+    }
+
+    /// Says what is wished of packages. To be called before the first question.
+    pub(crate) fn wish(&mut self, wishes: BTreeMap<String, Wish>) {
+        self.wishes = wishes;
+        for stem in self.stems.values_mut() {
+            stem.ordered.take();
+        }
     }
 
     /// The candidates for a package, best first.
-    pub(crate) fn of(&self, stem: &str) -> &[Candidate] {
-        self.by_stem.get(stem).map_or(&[], Vec::as_slice)
+    pub(crate) fn of(&self, name: &str) -> &[Candidate<'a>] {
+        let Some((name, stem)) = self.stems.get_key_value(name) else { return &[] };
+        stem.ordered.get_or_init(|| {
+            let mut candidates: Vec<Candidate<'a>> = Vec::new();
+            for (fmri, manifest) in &stem.installed {
+                let candidate = Candidate {
+                    fmri,
+                    origin: None,
+                    ambiguous: false,
+                    installed: Some(manifest),
+                    loaded: OnceCell::new(),
+                };
+                candidates.push(candidate);
+            }
+            for (at, range) in &stem.there {
+                let fmris = &self.origins[*at].packages()[range.clone()];
+                candidates.extend(fmris.iter().map(|fmri| Candidate {
+                    fmri,
+                    origin: Some(*at),
+                    ambiguous: false,
+                    installed: None,
+                    loaded: OnceCell::new(),
+                }));
+            }
+            let none = Wish::default();
+            self.order(candidates, self.wishes.get(*name).unwrap_or(&none))
+        })
     }
 
+    /// Best first: what is preferred, what is installed (unless the newest is wanted), then the
+    /// versions of the first publisher in search order, newest first.
+    fn order(&self, mut candidates: Vec<Candidate<'a>>, wish: &Wish) -> Vec<Candidate<'a>> {
+        let config = self.config;
+        let rank = |candidate: &Candidate<'_>| {
+            let name = candidate.fmri.publisher.as_deref().unwrap_or_default();
+            config.publishers.iter().position(|p| p.name == name).unwrap_or(usize::MAX)
+        };
+        let installed = candidates.iter().find(|c| c.is_installed()).map(|c| c.fmri);
+        let publisher = match (&wish.publisher, installed) {
+            (Some(publisher), _) => Some(publisher),
+            // Packages stay with a sticky publisher.
+            (None, Some(installed)) => installed
+                .publisher
+                .as_ref()
+                .filter(|name| config.publisher(name).is_none_or(|p| !p.not_sticky)),
+            (None, None) => None,
+        };
+        let publisher = publisher.cloned().or_else(|| {
+            candidates.iter().min_by_key(|c| rank(c)).and_then(|c| c.fmri.publisher.clone())
+        });
+        candidates.retain(|candidate| {
+            candidate.fmri.publisher == publisher
+                && (wish.downgrade
+                    || installed.is_none_or(|installed| {
+                        candidate.fmri.publisher != installed.publisher
+                            || candidate.fmri.version >= installed.version
+                    }))
+        });
+        // Of the same package, what is installed comes first, then the first origin.
+        candidates.sort_by(|a, b| {
+            b.fmri.version.cmp(&a.fmri.version).then_with(|| a.origin.cmp(&b.origin))
+        });
+        candidates.dedup_by(|a, b| a.fmri.version == b.fmri.version);
+        let same = |a: &Version, b: &Version| (&a.release, &a.branch) == (&b.release, &b.branch);
+        for at in 1..candidates.len() {
+            let [a, b] = [at - 1, at].map(|at| candidates[at].fmri.version.as_ref());
+            if a.zip(b).is_some_and(|(a, b)| same(a, b)) {
+                candidates[at - 1].ambiguous = true;
+                candidates[at].ambiguous = true;
+            }
+        }
+        candidates.sort_by_key(|candidate| {
+            if self.preferred.is_some_and(|preferred| preferred.contains(candidate.fmri)) {
+                0
+            } else if !wish.newest && candidate.is_installed() {
+                1
+            } else {
+                2
+            }
+        });
+        candidates
+    }
+
+    /// The packages that the image may take.
     pub(crate) fn stems(&self) -> impl Iterator<Item = &str> {
-        self.by_stem.keys().map(String::as_str)
+        let known =
+            |(_, stem): &(_, &Stem<'_>)| !stem.installed.is_empty() || !stem.there.is_empty();
+        self.stems.iter().filter(known).map(|(name, _)| *name)
     }
 
     /// Packages that only publishers have which the image does not.
     pub(crate) fn unknown_stems(&self) -> impl Iterator<Item = &str> {
-        self.elsewhere.keys().map(String::as_str).filter(|stem| !self.by_stem.contains_key(*stem))
+        let unknown =
+            |(_, stem): &(_, &Stem<'_>)| stem.installed.is_empty() && stem.there.is_empty();
+        self.stems.iter().filter(unknown).map(|(name, _)| *name)
     }
 
-    pub(crate) fn facts<'c>(&self, candidate: &'c Candidate) -> Result<&'c Facts, Error> {
+    pub(crate) fn facts<'c>(&self, candidate: &'c Candidate<'a>) -> Result<&'c Facts, Error> {
         Ok(&self.load(candidate)?.1)
     }
 
-    pub(crate) fn manifest(&self, candidate: &Candidate) -> Result<Arc<Manifest>, Error> {
+    pub(crate) fn manifest(&self, candidate: &Candidate<'a>) -> Result<Arc<Manifest>, Error> {
         Ok(self.load(candidate)?.0.clone())
     }
 
-    fn load<'c>(&self, candidate: &'c Candidate) -> Result<&'c (Arc<Manifest>, Facts), Error> {
+    fn load<'c>(&self, candidate: &'c Candidate<'a>) -> Result<&'c (Arc<Manifest>, Facts), Error> {
         if let Some(loaded) = candidate.loaded.get() {
             return Ok(loaded);
         }
-        let manifest = match (&candidate.installed, candidate.origin) {
+        let manifest = match (candidate.installed, candidate.origin) {
             (Some(manifest), _) => manifest.clone(),
-            (None, Some(at)) => Arc::new(self.origins[at].manifest(&candidate.fmri)?),
+            (None, Some(at)) => Arc::new(self.origins[at].manifest(candidate.fmri)?),
             (None, None) => Arc::default(),
         };
         let facts = Facts::of(&manifest, &self.config.variants, &self.config.facets)
@@ -134,8 +236,7 @@ impl<'a> Candidates<'a> {
 
     /// Whether a package exists that is not obsolete and that the image supports.
     pub(crate) fn is_there(&self, stem: &str) -> Result<bool, Error> {
-        let Some(of_stem) = self.by_stem.get(stem) else { return Ok(false) };
-        for candidate in of_stem {
+        for candidate in self.of(stem) {
             let facts = &self.load(candidate)?.1;
             if !facts.obsolete && facts.unsupported.is_none() {
                 return Ok(true);
@@ -145,9 +246,9 @@ impl<'a> Candidates<'a> {
     }
 
     pub(crate) fn why_unknown(&self, stem: &str) -> String {
-        match self.elsewhere.get(stem) {
-            Some(publishers) => {
-                let names: Vec<&str> = publishers.iter().map(String::as_str).collect();
+        match self.stems.get(stem).filter(|stem| !stem.elsewhere.is_empty()) {
+            Some(Stem { elsewhere, .. }) => {
+                let names: Vec<&str> = elsewhere.iter().copied().collect();
                 format!(
                     "{stem} is only published by {}, which the image does not have as a publisher",
                     names.join(", ")
@@ -156,39 +257,4 @@ impl<'a> Candidates<'a> {
             None => format!("no origin of the image has {stem}"),
         }
     }
-}
-
-/// Best first: what is installed (unless the newest is wanted), then the versions of the first
-/// publisher in search order, newest first.
-fn order(config: &ImageConfig, mut candidates: Vec<Candidate>, wish: &Wish) -> Vec<Candidate> {
-    let rank = |candidate: &Candidate| {
-        let name = candidate.fmri.publisher.as_deref().unwrap_or_default();
-        config.publishers.iter().position(|p| p.name == name).unwrap_or(usize::MAX)
-    };
-    let installed = candidates.iter().find(|c| c.is_installed()).map(|c| c.fmri.clone());
-    let publisher = match (&wish.publisher, &installed) {
-        (Some(publisher), _) => Some(publisher.clone()),
-        // Packages stay with a sticky publisher.
-        (None, Some(installed)) => installed
-            .publisher
-            .clone()
-            .filter(|name| config.publisher(name).is_none_or(|p| !p.not_sticky)),
-        (None, None) => None,
-    };
-    let publisher = publisher.or_else(|| {
-        candidates.iter().min_by_key(|c| rank(c)).and_then(|c| c.fmri.publisher.clone())
-    });
-    candidates.retain(|candidate| {
-        candidate.fmri.publisher == publisher
-            && (wish.downgrade
-                || installed.as_ref().is_none_or(|installed| {
-                    candidate.fmri.publisher != installed.publisher
-                        || candidate.fmri.version >= installed.version
-                }))
-    });
-    candidates.sort_by(|a, b| {
-        let keep = |c: &Candidate| !wish.newest && c.is_installed();
-        keep(b).cmp(&keep(a)).then_with(|| b.fmri.version.cmp(&a.fmri.version))
-    });
-    candidates
 }

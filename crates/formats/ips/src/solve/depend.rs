@@ -1,6 +1,10 @@
 //! What a package asks of others.
 
+use super::version_pattern::VersionPattern;
 use crate::{Action, ActionKind, Facets, Fmri, Manifest, Variants, Version};
+
+/// What a `parent` dependency names if it means the very package that has it.
+pub(crate) const SELF: &str = "feature/package/dependency/self";
 
 /// One dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +30,14 @@ pub(crate) enum DependKind {
     Exclude,
     /// Required if another package is there.
     Conditional,
-    /// Required, unless there is no such package.
+    /// Required, unless there is no such package or the image avoids it.
     Group,
-    /// Nothing that is decided here: `origin`, `parent`.
-    Unchecked,
+    /// One of them is required, but for those that are not there or that the image avoids.
+    GroupAny,
+    /// If the image has the package before it is changed, then at this version or a newer one.
+    Origin,
+    /// The image that a zone belongs to must have the package within this version.
+    Parent,
 }
 
 /// What the solver must know of one version of a package.
@@ -103,8 +111,10 @@ impl Depend {
             "incorporate" => DependKind::Incorporate,
             "exclude" => DependKind::Exclude,
             "conditional" => DependKind::Conditional,
-            "group" | "group-any" => DependKind::Group,
-            "origin" | "parent" => DependKind::Unchecked,
+            "group" => DependKind::Group,
+            "group-any" => DependKind::GroupAny,
+            "origin" => DependKind::Origin,
+            "parent" => DependKind::Parent,
             other => return Err(refuse(format!("dependency type `{other}` is unknown"))),
         };
         let fmri = |text: &str| Fmri::parse(text).map_err(|error| refuse(error.to_string()));
@@ -112,12 +122,18 @@ impl Depend {
         if on.is_empty() {
             return Err(refuse("names no package".to_owned()));
         }
-        let on = match kind {
-            // `parent` may name something that is no package.
-            DependKind::Unchecked => Vec::new(),
-            _ => on.iter().map(|text| fmri(text)).collect::<Result<_, _>>()?,
-        };
+        let on: Vec<Fmri> = on.iter().map(|text| fmri(text)).collect::<Result<_, _>>()?;
+        let several = [DependKind::RequireAny, DependKind::Group, DependKind::GroupAny];
+        if on.len() > 1 && !several.contains(&kind) {
+            return Err(refuse(
+                "names several packages, which only require-any and group do".to_owned(),
+            ));
+        }
         let predicate = action.get("predicate").map(fmri).transpose()?;
+        // The root image is the running system, of which a build knows nothing.
+        if kind == DependKind::Origin && action.get("root-image") == Some("true") {
+            return Ok(Self { kind, on: Vec::new(), predicate });
+        }
         if kind == DependKind::Conditional && predicate.is_none() {
             return Err(refuse("has no `predicate`".to_owned()));
         }
@@ -132,6 +148,8 @@ pub(crate) enum Limit {
     AtLeast(Version),
     /// Within this version.
     Within(Version),
+    /// A version with wildcards.
+    Like(VersionPattern),
     /// Not this version or a newer one; not at all.
     Not(Option<Version>),
 }
@@ -141,8 +159,20 @@ impl Limit {
         match self {
             Self::AtLeast(least) => version >= least,
             Self::Within(constraint) => version.within(constraint),
+            Self::Like(pattern) => pattern.matches(version),
             Self::Not(None) => false,
             Self::Not(Some(first)) => version < first,
+        }
+    }
+
+    /// The version it names, and in which direction.
+    pub(crate) fn version(&self) -> String {
+        match self {
+            Self::AtLeast(version) => format!("{} or newer", version.short()),
+            Self::Within(version) => version.short(),
+            Self::Like(pattern) => pattern.to_string(),
+            Self::Not(None) => "no version".to_owned(),
+            Self::Not(Some(version)) => format!("a version before {}", version.short()),
         }
     }
 
@@ -151,6 +181,7 @@ impl Limit {
         match self {
             Self::AtLeast(version) => format!("{who} needs {what} at {} or newer", version.short()),
             Self::Within(version) => format!("{who} holds {what} at {}", version.short()),
+            Self::Like(pattern) => format!("{who} holds {what} at {pattern}"),
             Self::Not(None) => format!("{who} excludes {what}"),
             Self::Not(Some(version)) => {
                 format!("{who} excludes {what} at {} or newer", version.short())

@@ -1,27 +1,30 @@
 //! Which versions of which packages an image gets.
-
 //!
 //! `resolvo` does the solving. What it cannot know is decided here: which packages are asked for,
 //! in which order versions are tried, and that an obsolete package does not come back at an older
 //! version.
 
 mod catalog;
+mod circumstances;
 mod depend;
 mod explain;
+mod installed;
 mod pattern;
 mod provider;
+mod version_pattern;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use catalog::{Candidates, Wish};
-use depend::Limit;
-pub(crate) use depend::{Depend, DependKind};
-pub(crate) use pattern::Pattern;
+use catalog::{Candidate, Candidates, Wish};
+use circumstances::Circumstances;
+use depend::{DependKind, Limit};
+pub use installed::solve_removal;
+use pattern::{Pattern, Versions};
 use provider::{Barred, Provider, Range};
 use resolvo::{Problem, Solver, UnsolvableOrCancelled};
 
-use crate::{Error, Fmri, Image, Manifest, Origin};
+use crate::{Error, Fmri, Image, Manifest, Origin, Version};
 
 /// A package that was chosen.
 #[derive(Debug, Clone)]
@@ -36,6 +39,25 @@ pub struct Chosen {
     pub manual: bool,
 }
 
+/// What else decides which packages are chosen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SolveOptions<'a> {
+    /// Versions that are taken wherever they fit, even if there are newer ones: those of a lock.
+    pub preferred: Option<&'a BTreeSet<Fmri>>,
+    /// The image that this one belongs to, for `parent` dependencies; without one they count as
+    /// met.
+    pub parent: Option<&'a Image>,
+}
+
+/// The packages that were chosen.
+#[derive(Debug, Clone, Default)]
+pub struct Solution {
+    /// What the image gets, by name.
+    pub packages: Vec<Chosen>,
+    /// Packages that only lead to others, by name: they were renamed and are not installed.
+    pub renamed: Vec<Chosen>,
+}
+
 /// Chooses packages for an image: everything that is installed, the packages named by `patterns`
 /// and all that they need, the newest versions that every dependency and incorporation allows,
 /// from the first publisher in search order that has them.
@@ -48,20 +70,29 @@ pub fn solve(
     origins: &[&dyn Origin],
     patterns: &[String],
 ) -> Result<Vec<Chosen>, Error> {
+    Ok(solve_with(image, origins, patterns, SolveOptions::default())?.packages)
+}
+
+/// The same, with options.
+pub fn solve_with(
+    image: &Image,
+    origins: &[&dyn Origin],
+    patterns: &[String],
+    options: SolveOptions<'_>,
+) -> Result<Solution, Error> {
     let refuse =
         |pattern: &str, problem: String| Error::Pattern { pattern: pattern.to_owned(), problem };
     let parsed: Vec<Pattern> = patterns
         .iter()
         .map(|text| Pattern::parse(text).map_err(|problem| refuse(text, problem)))
         .collect::<Result<_, _>>()?;
-    let all = Candidates::new(&image.config, image, origins, &BTreeMap::new());
-    let stems: BTreeSet<&str> = all.stems().collect();
+    let mut candidates = Candidates::new(image, origins, options.preferred);
     let mut wishes: BTreeMap<String, Wish> = BTreeMap::new();
     let mut requests: Vec<(String, &Pattern)> = Vec::new();
     for pattern in &parsed {
-        let found = pattern.select(stems.iter().copied()).map_err(|problem| {
-            let problem = match pattern.select(all.unknown_stems()) {
-                Ok(stems) => stems.iter().map(|stem| all.why_unknown(stem)).collect(),
+        let found = pattern.select(candidates.stems()).map_err(|problem| {
+            let problem = match pattern.select(candidates.unknown_stems()) {
+                Ok(stems) => stems.iter().map(|stem| candidates.why_unknown(stem)).collect(),
                 Err(_) => problem,
             };
             refuse(&pattern.text, problem)
@@ -69,30 +100,37 @@ pub fn solve(
         for stem in found {
             let wish = wishes.entry(stem.to_owned()).or_default();
             wish.newest = true;
-            wish.downgrade |= pattern.version.is_some();
+            wish.downgrade |= pattern.has_version();
             if pattern.publisher.is_some() {
                 wish.publisher.clone_from(&pattern.publisher);
             }
             requests.push((stem.to_owned(), pattern));
         }
     }
-    let candidates = Candidates::new(&image.config, image, origins, &wishes);
-    let chosen = choose(&candidates, image, &requests)?;
-    let mut result = Vec::new();
+    candidates.wish(wishes);
+    let circumstances = Circumstances {
+        image,
+        parent: options.parent,
+        named: requests.iter().map(|(stem, _)| stem.as_str()).collect(),
+    };
+    let chosen = choose(&candidates, &circumstances, &requests)?;
+    check_renamed(&candidates, &chosen)?;
+    let mut solution = Solution::default();
     for (stem, at) in chosen {
         let candidate = &candidates.of(&stem)[at];
-        if candidates.facts(candidate)?.renamed {
-            continue;
-        }
-        let named = requests.iter().any(|(requested, _)| *requested == stem);
-        result.push(Chosen {
+        let package = Chosen {
             fmri: candidate.fmri.clone(),
             manifest: candidates.manifest(candidate)?,
             origin: candidate.origin,
-            manual: named || image.package(&stem).is_some_and(|package| package.is_manual()),
-        });
+            manual: circumstances.named.contains(stem.as_str())
+                || image.package(&stem).is_some_and(|package| package.is_manual()),
+        };
+        match candidates.facts(candidate)?.renamed {
+            true => solution.renamed.push(package),
+            false => solution.packages.push(package),
+        }
     }
-    Ok(result)
+    Ok(solution)
 }
 
 /// A package that is asked for from outside: by whom, and at which version.
@@ -105,10 +143,10 @@ struct Asked<'a> {
 /// The candidate for each package: its place among the package's candidates.
 fn choose(
     candidates: &Candidates<'_>,
-    image: &Image,
+    circumstances: &Circumstances<'_>,
     requests: &[(String, &Pattern)],
 ) -> Result<BTreeMap<String, usize>, Error> {
-    let installed = image.packages.iter().map(|package| Asked {
+    let installed = circumstances.image.packages.iter().map(|package| Asked {
         stem: &package.fmri.stem,
         who: "the image",
         range: Range::Any,
@@ -116,13 +154,17 @@ fn choose(
     let requested = requests.iter().map(|(stem, pattern)| Asked {
         stem,
         who: "the request",
-        range: pattern.version.clone().map_or(Range::Any, |v| Range::Limited(Limit::Within(v))),
+        range: match &pattern.version {
+            Versions::Any => Range::Any,
+            Versions::Limited(limit) => Range::Limited(limit.clone()),
+            Versions::Latest => latest(candidates.of(stem)),
+        },
     });
     let asked: Vec<Asked<'_>> = installed.chain(requested).collect();
     let mut barred = Barred::new();
     let mut firm = BTreeSet::new();
     loop {
-        let chosen = solve_once(candidates, &asked, &barred, &firm)?;
+        let chosen = solve_once(candidates, circumstances, &asked, &barred, &firm)?;
         if let Some((stem, place, why)) = gone(candidates, &asked, &chosen)? {
             barred.insert(stem, (place, why));
             continue;
@@ -136,13 +178,57 @@ fn choose(
     }
 }
 
+/// The newest version and no other.
+fn latest(candidates: &[Candidate<'_>]) -> Range {
+    let versions = candidates.iter().filter_map(|candidate| candidate.fmri.version.clone());
+    versions.max().map_or(Range::Any, |version: Version| Range::Limited(Limit::Within(version)))
+}
+
+/// Refuses packages that were renamed to each other and so to nothing.
+fn check_renamed(
+    candidates: &Candidates<'_>,
+    chosen: &BTreeMap<String, usize>,
+) -> Result<(), Error> {
+    for stem in chosen.keys() {
+        let mut seen: Vec<&str> = Vec::new();
+        let mut left = vec![stem.as_str()];
+        let mut sentences = Vec::new();
+        let mut arrived = false;
+        while let Some(name) = left.pop() {
+            let Some((name, at)) = chosen.get_key_value(name) else { continue };
+            let candidate = &candidates.of(name)[*at];
+            let facts = candidates.facts(candidate)?;
+            if !facts.renamed {
+                arrived = true;
+                break;
+            }
+            if seen.contains(&name.as_str()) {
+                continue;
+            }
+            seen.push(name);
+            for depend in facts.depends.iter().filter(|d| d.kind == DependKind::Require) {
+                for target in &depend.on {
+                    sentences.push(format!("{} was renamed to {}", candidate.short(), target.stem));
+                    left.push(&target.stem);
+                }
+            }
+        }
+        if !arrived {
+            let package = stem.clone();
+            return Err(Error::Unsolvable { package, reasons: sentences, known: Vec::new() });
+        }
+    }
+    Ok(())
+}
+
 fn solve_once(
     candidates: &Candidates<'_>,
+    circumstances: &Circumstances<'_>,
     asked: &[Asked<'_>],
     barred: &Barred,
     firm: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, usize>, Error> {
-    let provider = Provider::new(candidates, barred, firm);
+    let provider = Provider::new(candidates, circumstances, barred, firm);
     let requirements =
         asked.iter().map(|asked| provider.range(asked.stem, asked.range.clone()).into()).collect();
     let mut solver = Solver::new(provider);
@@ -187,6 +273,9 @@ fn gone(
         }
         for (newer, candidate) in of_stem[..*place].iter().enumerate() {
             let Some(version) = &candidate.fmri.version else { continue };
+            if of_stem[*place].fmri.version.as_ref().is_none_or(|chosen| chosen > version) {
+                continue;
+            }
             if !candidates.facts(candidate)?.obsolete || candidate.is_installed() {
                 continue;
             }
@@ -224,7 +313,9 @@ fn needed(
             let targets: Vec<&str> = targets.filter(|stem| chosen.contains_key(*stem)).collect();
             match depend.kind {
                 DependKind::Require | DependKind::Group => left.extend(targets),
-                DependKind::RequireAny if targets.len() == 1 => left.extend(targets),
+                DependKind::RequireAny | DependKind::GroupAny if targets.len() == 1 => {
+                    left.extend(targets)
+                }
                 DependKind::Conditional
                     if depend.predicate.as_ref().is_some_and(|p| chosen.contains_key(&p.stem)) =>
                 {

@@ -2,29 +2,47 @@
 
 use std::collections::BTreeSet;
 
+use super::depend::Limit;
+use super::version_pattern::VersionPattern;
 use crate::Version;
 
 /// A package named on a command line: `zones`, `/system/zones`, `pkg://PUB/system/zones@1.2`,
-/// `system/*`, `zones@latest`.
+/// `system/*`, `zones@latest`, `zones@0.5.*-2.0`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern {
     pub(crate) text: String,
     pub(crate) publisher: Option<String>,
-    pub(crate) version: Option<Version>,
+    pub(crate) version: Versions,
     stem: String,
     whole: bool,
+}
+
+/// Which versions a pattern means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Versions {
+    /// Whichever fits.
+    Any,
+    /// The newest there is and no other.
+    Latest,
+    /// Those that a limit allows.
+    Limited(Limit),
 }
 
 impl Pattern {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (name, version) = match text.rsplit_once('@') {
-            Some((name, "latest")) => (name, None),
+            Some((name, "latest")) => (name, Versions::Latest),
+            Some((name, version)) if version.contains(['*', '?']) => {
+                let pattern = VersionPattern::parse(version)
+                    .map_err(|problem| format!("has the version `{version}`: {problem}"))?;
+                (name, Versions::Limited(Limit::Like(pattern)))
+            }
             Some((name, version)) => {
                 let version: Version =
                     version.parse().map_err(|error: crate::VersionError| error.to_string())?;
-                (name, Some(version))
+                (name, Versions::Limited(Limit::Within(version)))
             }
-            None => (text, None),
+            None => (text, Versions::Any),
         };
         let rest = name.strip_prefix("pkg:").unwrap_or(name);
         let (publisher, stem, whole) = match rest.strip_prefix("//") {
@@ -55,6 +73,20 @@ impl Pattern {
     /// Whether it may stand for several packages.
     fn has_wildcard(&self) -> bool {
         self.stem.contains(['*', '?'])
+    }
+
+    /// Whether a version is meant, so that an older one than the installed may be taken.
+    pub(crate) fn has_version(&self) -> bool {
+        self.version != Versions::Any
+    }
+
+    /// Whether it means this version; of `@latest` that is not asked.
+    pub(crate) fn allows(&self, version: Option<&Version>) -> bool {
+        match (&self.version, version) {
+            (Versions::Limited(limit), Some(version)) => limit.allows(version),
+            (Versions::Limited(_), None) => false,
+            (Versions::Any | Versions::Latest, _) => true,
+        }
     }
 
     fn matches(&self, stem: &str) -> bool {
@@ -100,7 +132,7 @@ impl Pattern {
 }
 
 /// Shell patterns of `*` and `?` only.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {

@@ -13,6 +13,7 @@ use resolvo::{
 };
 
 use super::catalog::{Candidate, Candidates};
+use super::circumstances::Circumstances;
 use super::depend::{DependKind, Limit};
 use crate::{Error, Fmri, Version};
 
@@ -43,7 +44,7 @@ impl Range {
         fmri.version.clone().map_or(Self::Any, |version| Self::Limited(Limit::AtLeast(version)))
     }
 
-    fn allows(&self, version: Option<&Version>) -> bool {
+    pub(super) fn allows(&self, version: Option<&Version>) -> bool {
         match (self, version) {
             (Self::Any, _) => true,
             (Self::Limited(limit), Some(version)) => limit.allows(version),
@@ -56,8 +57,9 @@ impl Range {
 pub(super) type Barred = BTreeMap<String, (usize, String)>;
 
 /// Answers the solver from the candidates.
-pub(super) struct Provider<'a> {
-    pub(super) candidates: &'a Candidates<'a>,
+pub(super) struct Provider<'a, 'c> {
+    pub(super) candidates: &'a Candidates<'c>,
+    circumstances: &'a Circumstances<'a>,
     pub(super) pool: Pool<Range>,
     barred: &'a Barred,
     /// Packages that are needed anyway: the first choice where one of several is needed.
@@ -66,13 +68,15 @@ pub(super) struct Provider<'a> {
     pub(super) failure: RefCell<Option<Error>>,
 }
 
-impl<'a> Provider<'a> {
+impl<'a, 'c> Provider<'a, 'c> {
     pub(super) fn new(
-        candidates: &'a Candidates<'a>,
+        candidates: &'a Candidates<'c>,
+        circumstances: &'a Circumstances<'a>,
         barred: &'a Barred,
         firm: &'a BTreeSet<String>,
     ) -> Self {
-        Self { candidates, pool: Pool::new(), barred, firm, failure: RefCell::new(None) }
+        let (pool, failure) = (Pool::new(), RefCell::new(None));
+        Self { candidates, circumstances, pool, barred, firm, failure }
     }
 
     /// The versions of a package that are meant.
@@ -81,68 +85,85 @@ impl<'a> Provider<'a> {
     }
 
     /// The candidate that the solver knows by a number.
-    pub(super) fn candidate(&self, id: SolvableId) -> (&str, &'a Candidate) {
+    pub(super) fn candidate(&self, id: SolvableId) -> (&str, &'a Candidate<'c>) {
         let solvable = self.pool.resolve_solvable(id);
         let stem = self.pool.resolve_package_name(solvable.name);
         (stem, &self.candidates.of(stem)[solvable.record.0])
     }
 
-    /// Why a candidate cannot be taken at all.
-    fn refused(
-        &self,
-        stem: &str,
-        at: usize,
-        candidate: &Candidate,
-    ) -> Result<Option<String>, Error> {
-        if let Some((from, why)) = self.barred.get(stem)
-            && at >= *from
-        {
-            return Ok(Some(why.clone()));
+    /// Why a candidate cannot be taken, as far as its name alone says.
+    fn barred(&self, stem: &str, at: usize, candidate: &Candidate<'_>) -> Option<String> {
+        match self.barred.get(stem) {
+            Some((from, why)) if at >= *from => Some(why.clone()),
+            _ => self.circumstances.barred(candidate),
         }
+    }
+
+    /// Why a candidate cannot be taken, as its manifest says.
+    fn refused(&self, candidate: &Candidate<'c>) -> Result<Option<String>, Error> {
         let facts = self.candidates.facts(candidate)?;
         Ok(match &facts.unsupported {
             Some(unsupported) => Some(format!("{} {unsupported}", candidate.short())),
-            None if facts.obsolete && !candidate.is_installed() => {
-                Some(format!("{} is obsolete", candidate.short()))
-            }
-            None => None,
+            None if candidate.is_installed() => None,
+            None if facts.obsolete => Some(format!("{} is obsolete", candidate.short())),
+            None => self.circumstances.refused(candidate, facts),
         })
     }
 
-    fn solvables(&self, name: NameId) -> Result<Solvables, Error> {
+    fn solvables(&self, name: NameId) -> Solvables {
         let stem = self.pool.resolve_package_name(name);
         let mut found = Solvables::default();
         for (at, candidate) in self.candidates.of(stem).iter().enumerate() {
             let id = self.pool.intern_solvable(name, Place(at));
-            if let Some(why) = self.refused(stem, at, candidate)? {
+            if let Some(why) = self.barred(stem, at, candidate) {
                 found.excluded.push((id, self.pool.intern_string(why)));
             }
             found.candidates.push(id);
         }
-        Ok(found)
+        found
     }
 
-    fn dependencies(&self, candidate: &Candidate) -> Result<KnownDependencies, Error> {
+    /// Some package of several, those first that are needed anyway.
+    fn any(&self, known: &mut KnownDependencies, targets: &[&Fmri]) {
+        let (firm, others): (Vec<&Fmri>, Vec<&Fmri>) =
+            targets.iter().partition(|target| self.firm.contains(&target.stem));
+        let targets = firm.into_iter().chain(others);
+        let mut ranges = targets.map(|fmri| self.range(&fmri.stem, Range::at_least(fmri)));
+        if let Some(first) = ranges.next() {
+            let union = self.pool.intern_version_set_union(first, ranges);
+            known.requirements.push(union.into());
+        }
+    }
+
+    /// Whether a group pulls a package in.
+    fn is_grouped(&self, target: &Fmri) -> Result<bool, Error> {
+        Ok(!self.circumstances.avoids(&target.stem) && self.candidates.is_there(&target.stem)?)
+    }
+
+    fn dependencies(&self, candidate: &Candidate<'c>) -> Result<KnownDependencies, Error> {
         let mut known = KnownDependencies::default();
         for depend in &self.candidates.facts(candidate)?.depends {
             let need = |fmri: &Fmri| self.range(&fmri.stem, Range::at_least(fmri));
             match (depend.kind, &depend.on[..]) {
                 (DependKind::Require, [target]) => known.requirements.push(need(target).into()),
                 (DependKind::RequireAny, targets) => {
-                    let (firm, others): (Vec<_>, Vec<_>) =
-                        targets.iter().partition(|target| self.firm.contains(&target.stem));
-                    let mut ranges = firm.into_iter().chain(others).map(need);
-                    if let Some(first) = ranges.next() {
-                        let union = self.pool.intern_version_set_union(first, ranges);
-                        known.requirements.push(union.into());
-                    }
+                    self.any(&mut known, &targets.iter().collect::<Vec<_>>());
                 }
                 (DependKind::Group, targets) => {
                     for target in targets {
-                        if self.candidates.is_there(&target.stem)? {
+                        if self.is_grouped(target)? {
                             known.requirements.push(need(target).into());
                         }
                     }
+                }
+                (DependKind::GroupAny, targets) => {
+                    let mut there = Vec::new();
+                    for target in targets {
+                        if self.is_grouped(target)? {
+                            there.push(target);
+                        }
+                    }
+                    self.any(&mut known, &there);
                 }
                 (DependKind::Conditional, [target]) => {
                     if let Some(predicate) = &depend.predicate {
@@ -170,7 +191,7 @@ impl<'a> Provider<'a> {
     }
 }
 
-impl Interner for Provider<'_> {
+impl Interner for Provider<'_, '_> {
     type NameId = NameId;
     type SolvableId = SolvableId;
 
@@ -210,7 +231,7 @@ impl Interner for Provider<'_> {
     }
 }
 
-impl DependencyProvider for Provider<'_> {
+impl DependencyProvider for Provider<'_, '_> {
     async fn filter_candidates(
         &self,
         candidates: &[SolvableId],
@@ -227,7 +248,7 @@ impl DependencyProvider for Provider<'_> {
         if self.candidates.of(stem).is_empty() {
             return None;
         }
-        self.keep(self.solvables(name))
+        Some(self.solvables(name))
     }
 
     /// Candidates are kept best first; of several packages the first named comes first.
@@ -237,6 +258,11 @@ impl DependencyProvider for Provider<'_> {
 
     async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
         let candidate = self.candidate(solvable).1;
+        match self.keep(self.refused(candidate)) {
+            Some(Some(why)) => return Dependencies::Unknown(self.pool.intern_string(why)),
+            Some(None) => {}
+            None => return Dependencies::Known(KnownDependencies::default()),
+        }
         match self.keep(self.dependencies(candidate)) {
             Some(known) => Dependencies::Known(known),
             None => Dependencies::Unknown(self.pool.intern_string("its manifest cannot be read")),

@@ -1,0 +1,72 @@
+//! What an image holds back: packages that it avoids and packages that it freezes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::Proto;
+use serde_json::Value;
+
+use super::read_text;
+use crate::{Error, Fmri, Version};
+
+const AVOIDED: &str = "var/pkg/state/avoid_set";
+const FROZEN: &str = "var/pkg/state/frozen_dict";
+
+/// A package that an image holds at a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freeze {
+    /// The version: every one within it is allowed.
+    pub version: Version,
+    /// Why, if somebody said so.
+    pub comment: String,
+}
+
+/// The names of the packages that groups do not pull in.
+pub(super) fn avoided(proto: &Proto) -> Result<BTreeSet<String>, Error> {
+    let Some(entries) = read(proto, AVOIDED)? else { return Ok(BTreeSet::new()) };
+    // A package may also be kept here as `obsolete`: a group once named it and it was gone.
+    let avoided = |value: &Value| value.as_str() != Some("obsolete");
+    Ok(entries.into_iter().filter(|(_, value)| avoided(value)).map(|(stem, _)| stem).collect())
+}
+
+/// What is frozen, by name.
+pub(super) fn frozen(proto: &Proto) -> Result<BTreeMap<String, Freeze>, Error> {
+    let mut frozen = BTreeMap::new();
+    for (stem, value) in read(proto, FROZEN)?.unwrap_or_default() {
+        let refuse = |problem: String| Error::damaged(FROZEN, format!("{stem}: {problem}"));
+        let text = |at: usize| value.get(at).and_then(Value::as_str);
+        let version = text(0).ok_or_else(|| {
+            refuse(
+                "a list that begins with a version was \
+             expected"
+                    .to_owned(),
+            )
+        })?;
+        // Written as the whole name, or as the version alone.
+        let version = match version.contains('@') {
+            true => Fmri::parse(version).map_err(|error| refuse(error.to_string()))?.version,
+            false => Some(
+                version.parse().map_err(|error: crate::VersionError| refuse(error.to_string()))?,
+            ),
+        };
+        let version = version.ok_or_else(|| refuse("its version is missing".to_owned()))?;
+        let comment = text(1).unwrap_or_default().to_owned();
+        frozen.insert(stem, Freeze { version, comment });
+    }
+    Ok(frozen)
+}
+
+/// Both files are a list of a version and an object.
+fn read(proto: &Proto, path: &str) -> Result<Option<serde_json::Map<String, Value>>, Error> {
+    let Some(text) = read_text(proto, path)? else { return Ok(None) };
+    let value: Value =
+        serde_json::from_str(&text).map_err(|error| Error::damaged(path, error.to_string()))?;
+    match value {
+        Value::Array(list) => match <[Value; 2]>::try_from(list) {
+            Ok([Value::Number(version), Value::Object(entries)]) if version.as_u64() == Some(1) => {
+                Ok(Some(entries))
+            }
+            _ => Err(Error::damaged(path, "`[1,{...}]` was expected")),
+        },
+        _ => Err(Error::damaged(path, "`[1,{...}]` was expected")),
+    }
+}
