@@ -5,7 +5,9 @@
 
 mod collect;
 mod generate;
+mod judge;
 mod measure;
+pub(crate) mod packages;
 pub(crate) mod pool;
 mod records;
 mod stage;
@@ -21,6 +23,7 @@ use walkdir::WalkDir;
 
 pub(crate) use collect::DIRECTORIES;
 pub(crate) use generate::Plan;
+pub(crate) use judge::Judged;
 pub(crate) use measure::Cost;
 pub(crate) use stage::{Done, STAGES, Stage, prepare, run as run_stage};
 pub(crate) use workplace::workplace;

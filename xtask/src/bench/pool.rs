@@ -2,7 +2,6 @@
 
 mod stages;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jobs::Stop;
@@ -12,40 +11,13 @@ use zpool_image::{Compression, Effort, PoolOptions};
 pub(crate) use self::stages::run_stage;
 use self::stages::{ENTRIES, Places, options};
 use super::collect::{self, Collected};
-use super::stage::{Done, own, shell};
-use super::{Cost, Measured, Plan, Spread, Stage, load, summarize, turn};
+use super::judge::{
+    self, Group, Judged, MIB, Target, Wanted, cpu, is_chosen, output, peak, speed, wall,
+};
+use super::stage::{own, shell};
+use super::{Measured, Plan, load};
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
-
-/// What is measured together, and what `--only` names.
-#[derive(Debug, Clone, Copy)]
-struct Group {
-    name: &'static str,
-    stages: &'static [Stage],
-    /// Whether one run is enough: sizes are the same each time.
-    once: bool,
-    targets: &'static [Target],
-}
-
-/// What a number should be.
-#[derive(Debug, Clone, Copy)]
-struct Target {
-    what: &'static str,
-    wanted: Wanted,
-    unit: &'static str,
-    /// The number, from one run of each stage by name.
-    number: fn(&Runs<'_>) -> f64,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Wanted {
-    AtLeast(f64),
-    AtMost(f64),
-    Below(f64),
-}
-
-/// One run of each stage.
-type Runs<'a> = BTreeMap<&'static str, &'a (Cost, Done)>;
 
 const GROUPS: [Group; 6] = [
     Group {
@@ -176,30 +148,8 @@ const GROUPS: [Group; 6] = [
     },
 ];
 
-const MIB: f64 = 1_048_576.0;
-
 /// The names of the groups.
 pub(crate) const NAMES: [&str; 6] = ["off", "gzip-9", "size", "memory", "verify", "image"];
-
-fn wall(runs: &Runs<'_>, name: &str) -> f64 {
-    runs[name].0.wall.as_secs_f64()
-}
-
-fn cpu(runs: &Runs<'_>, name: &str) -> f64 {
-    runs[name].0.cpu.as_secs_f64()
-}
-
-fn peak(runs: &Runs<'_>, name: &str) -> f64 {
-    runs[name].1.peak as f64
-}
-
-fn output(runs: &Runs<'_>, name: &str) -> f64 {
-    runs[name].1.output as f64
-}
-
-fn speed(runs: &Runs<'_>, name: &str) -> f64 {
-    runs[name].1.input as f64 / wall(runs, name)
-}
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -218,37 +168,6 @@ pub(crate) struct PoolReport {
     pub(crate) judged: Vec<Judged>,
 }
 
-/// A number and what it should be.
-#[derive(Debug, Serialize)]
-pub(crate) struct Judged {
-    pub(crate) what: &'static str,
-    /// In words, e.g. `at least 0.6 x`.
-    pub(crate) wanted: String,
-    pub(crate) unit: &'static str,
-    /// Over the runs: each is compared with that of the same turn.
-    pub(crate) measured: Spread,
-    /// Whether the median is as wanted.
-    pub(crate) met: bool,
-}
-
-impl Wanted {
-    fn is_met(self, number: f64) -> bool {
-        match self {
-            Self::AtLeast(limit) => number >= limit,
-            Self::AtMost(limit) => number <= limit,
-            Self::Below(limit) => number < limit,
-        }
-    }
-
-    fn words(self, unit: &str) -> String {
-        match self {
-            Self::AtLeast(limit) => format!("at least {limit} {unit}"),
-            Self::AtMost(limit) => format!("at most {limit} {unit}"),
-            Self::Below(limit) => format!("below {limit} {unit}"),
-        }
-    }
-}
-
 /// Collects a tree and measures the groups that are named, or all.
 pub(crate) fn run(
     directory: &Path,
@@ -261,26 +180,8 @@ pub(crate) fn run(
 ) -> Result<PoolReport, Failure> {
     let before = load();
     let tree = prepare(directory, from, plan, only, printer)?;
-    let (mut stages, mut judged) = (Vec::new(), Vec::new());
-    for group in chosen(only) {
-        let runs = if group.once { 1 } else { runs };
-        let mut samples: Vec<Vec<(Cost, Done)>> = vec![Vec::new(); group.stages.len()];
-        for run in 1..=runs {
-            for (stage, samples) in group.stages.iter().zip(&mut samples) {
-                let (cost, done) = turn(stage, directory, stop)?;
-                printer.say(format_args!(
-                    "run {run} of {runs}: {:<23} {:>8}, processors {:>8}, peak {}",
-                    stage.name,
-                    printer::seconds(cost.wall),
-                    printer::seconds(cost.cpu),
-                    printer::bytes(done.peak)
-                ));
-                samples.push((cost, done));
-            }
-        }
-        judged.extend(group.targets.iter().map(|target| judge(target, group.stages, &samples)));
-        stages.extend(group.stages.iter().zip(&samples).map(|(stage, s)| summarize(stage, s)));
-    }
+    let chosen: Vec<&Group> = GROUPS.iter().filter(|group| is_chosen(only, group.name)).collect();
+    let (stages, judged) = judge::measure(&chosen, directory, runs, stop, printer)?;
     Ok(PoolReport {
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         load: [before, load()],
@@ -289,30 +190,6 @@ pub(crate) fn run(
         stages,
         judged,
     })
-}
-
-fn chosen(only: &[String]) -> impl Iterator<Item = &'static Group> {
-    GROUPS.iter().filter(|group| is_chosen(only, group.name))
-}
-
-fn is_chosen(only: &[String], name: &str) -> bool {
-    only.is_empty() || only.iter().any(|wanted| wanted == name)
-}
-
-fn judge(target: &Target, stages: &[Stage], samples: &[Vec<(Cost, Done)>]) -> Judged {
-    let runs = samples.iter().map(Vec::len).min().unwrap_or(0);
-    let numbers = (0..runs).map(|run| {
-        let all = stages.iter().zip(samples).map(|(stage, samples)| (stage.name, &samples[run]));
-        (target.number)(&all.collect())
-    });
-    let measured = Spread::of(numbers);
-    Judged {
-        what: target.what,
-        wanted: target.wanted.words(target.unit),
-        unit: target.unit,
-        measured,
-        met: target.wanted.is_met(measured.median),
-    }
 }
 
 fn prepare(
@@ -351,6 +228,9 @@ fn prepare(
 mod tests {
     use std::fs;
 
+    use super::super::judge::judge;
+    use super::super::stage::Done;
+    use super::super::{Cost, turn};
     use super::*;
 
     #[test]
@@ -390,13 +270,5 @@ mod tests {
             }
         }
         assert_eq!(GROUPS.map(|group| group.name), NAMES);
-    }
-
-    #[test]
-    fn limits_count_as_they_are_said() {
-        assert!(Wanted::AtLeast(1.0).is_met(1.0) && !Wanted::AtLeast(1.0).is_met(0.9));
-        assert!(Wanted::AtMost(1.0).is_met(1.0) && !Wanted::AtMost(1.0).is_met(1.1));
-        assert!(Wanted::Below(1.0).is_met(0.9) && !Wanted::Below(1.0).is_met(1.0));
-        assert_eq!(Wanted::AtMost(128.0).words("MiB"), "at most 128 MiB");
     }
 }

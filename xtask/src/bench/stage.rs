@@ -125,7 +125,8 @@ impl Places {
 
 /// Runs one stage and prints its [`Done`].
 pub(crate) fn run(name: &str, directory: &Path, printer: &Printer) -> Result<(), Failure> {
-    if let Some(done) = super::pool::run_stage(name, directory) {
+    let done = super::pool::run_stage(name, directory);
+    if let Some(done) = done.or_else(|| super::packages::run_stage(name, directory)) {
         printer.result(serde_json::to_string(&done?)?);
         return Ok(());
     }

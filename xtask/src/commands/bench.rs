@@ -6,8 +6,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use jobs::Stop;
 
+use crate::bench::packages::{self, PackagesReport, RepositoryPlan};
 use crate::bench::pool::{self, PoolReport};
-use crate::bench::{self, DIRECTORIES, Measured, Plan, Report, STAGES, Spread};
+use crate::bench::{self, DIRECTORIES, Judged, Measured, Plan, Report, STAGES, Spread};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
@@ -22,6 +23,7 @@ use crate::releng::stop_on_signals;
 #[command(after_long_help = "Examples:
   cargo xtask bench
   cargo xtask bench pool
+  cargo xtask bench packages
   cargo xtask bench --runs 3 --only pool --only baseline
   cargo xtask bench --json > measured.json")]
 pub(crate) struct Arguments {
@@ -56,6 +58,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Suite {
     Pool(PoolArguments),
+    Packages(PackagesArguments),
 }
 
 /// Measure the pool writer and reader, against the same work without a pool.
@@ -98,6 +101,51 @@ pub(crate) struct PoolArguments {
     json: bool,
 }
 
+/// Measure resolving, installing and sealing packages, and checking templates against them.
+///
+/// The repository is generated, the same bytes each time: packages of the kinds an operating system
+/// has, one of them requiring all others, and older versions that the catalogue lists. Installing is
+/// compared with inflating and writing the same payloads. Each number is told with what it should
+/// be.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  cargo xtask bench packages
+  cargo xtask bench packages --only catalogue --only plan
+  cargo xtask bench packages --packages 60 --files 3000 --megabytes 100 --versions 3000 --json")]
+pub(crate) struct PackagesArguments {
+    /// How often each stage runs
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+
+    /// Packages that are installed
+    #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u64).range(50..10_000))]
+    packages: u64,
+
+    /// Their files
+    #[arg(long, value_name = "N", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..1_000_000))]
+    files: u64,
+
+    /// The bytes of the files, in millions
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..100_000))]
+    megabytes: u64,
+
+    /// Versions in the catalogue
+    #[arg(long, value_name = "N", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..1_000_000))]
+    versions: u64,
+
+    /// What to measure (repeatable; default: all)
+    #[arg(long, value_name = "GROUP", value_parser = PossibleValuesParser::new(packages::NAMES))]
+    only: Vec<String>,
+
+    /// Where to work; takes about four times the megabytes (default: memory, if there is room)
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs one stage; `bench` calls it.
 #[derive(Debug, Args)]
 pub(crate) struct StageArguments {
@@ -124,8 +172,10 @@ impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         let stop = Stop::new();
         stop_on_signals(&stop)?;
-        if let Some(Suite::Pool(arguments)) = self.suite {
-            return arguments.run(&stop, printer);
+        match self.suite {
+            Some(Suite::Pool(arguments)) => return arguments.run(&stop, printer),
+            Some(Suite::Packages(arguments)) => return arguments.run(&stop, printer),
+            None => {}
         }
         let plan = Plan { files: self.files, bytes: self.megabytes * 1_000_000 };
         let directory = bench::workplace(self.directory.as_deref(), plan.bytes * 8)?;
@@ -154,6 +204,25 @@ impl PoolArguments {
             printer.json(&report)?;
         } else {
             pool_table(&report, printer);
+        }
+        Ok(ExitStatus::Success)
+    }
+}
+
+impl PackagesArguments {
+    fn run(self, stop: &Stop, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let plan = RepositoryPlan {
+            packages: self.packages,
+            files: Plan { files: self.files, bytes: self.megabytes * 1_000_000 },
+            versions: self.versions,
+        };
+        let directory = bench::workplace(self.directory.as_deref(), plan.files.bytes * 4)?;
+        let runs = usize::try_from(self.runs)?;
+        let report = packages::run(directory.path(), plan, runs, &self.only, stop, printer)?;
+        if self.json {
+            printer.json(&report)?;
+        } else {
+            packages_table(&report, printer);
         }
         Ok(ExitStatus::Success)
     }
@@ -220,11 +289,40 @@ fn pool_table(report: &PoolReport, printer: &Printer) {
         report.load[0],
         report.load[1]
     ));
+    judged(&report.judged, printer);
+    printer.result("");
+    stages(&report.stages, printer);
+}
+
+fn packages_table(report: &PackagesReport, printer: &Printer) {
+    printer.result(format_args!(
+        "{} packages, {} versions, {} files, {}\n{} runs by turns; {} processors; load {} before, \
+         {} after\n",
+        report.packages,
+        report.versions,
+        report.files,
+        printer::bytes(report.bytes),
+        report.runs,
+        report.processors,
+        report.load[0],
+        report.load[1]
+    ));
+    judged(&report.judged, printer);
+    printer.result("");
+    stages(&report.stages, printer);
+}
+
+/// Numbers and what they should be, in Markdown.
+fn judged(judged: &[Judged], printer: &Printer) {
     printer.result("| what | wanted | median (min - max) | met |");
     printer.result("|---|---|---|---|");
-    for judged in &report.judged {
+    for judged in judged {
         let Spread { median, least, most } = judged.measured;
-        let digits = if judged.unit == "x" { 3 } else { 0 };
+        let digits = match judged.unit {
+            "x" => 3,
+            "s" => 2,
+            _ => 0,
+        };
         printer.result(format_args!(
             "| {} | {} | {median:.digits$} ({least:.digits$} - {most:.digits$}) | {} |",
             judged.what,
@@ -232,6 +330,4 @@ fn pool_table(report: &PoolReport, printer: &Printer) {
             if judged.met { "yes" } else { "no" }
         ));
     }
-    printer.result("");
-    stages(&report.stages, printer);
 }

@@ -1,0 +1,185 @@
+//! Resolving, installing and sealing packages, against inflating and writing alone.
+
+mod generate;
+mod stages;
+
+use std::path::Path;
+
+use jobs::Stop;
+use serde::Serialize;
+
+pub(crate) use self::generate::RepositoryPlan;
+pub(crate) use self::stages::run_stage;
+use super::judge::{self, Group, Judged, MIB, Target, Wanted, is_chosen, peak, wall};
+use super::stage::own;
+use super::{Measured, load};
+use crate::failure::Failure;
+use crate::printer::{self, Printer};
+
+const GROUPS: [Group; 5] = [
+    Group {
+        name: "catalogue",
+        stages: &[own("catalogue-load", None)],
+        once: false,
+        targets: &[Target {
+            what: "a catalogue is loaded",
+            wanted: Wanted::AtMost(1.0),
+            unit: "s",
+            number: |runs| wall(runs, "catalogue-load"),
+        }],
+    },
+    Group {
+        name: "plan",
+        stages: &[own("resolve-plan", None)],
+        once: false,
+        targets: &[Target {
+            what: "resolve and plan, with the catalogue loaded",
+            wanted: Wanted::AtMost(1.0),
+            unit: "s",
+            number: |runs| wall(runs, "resolve-plan"),
+        }],
+    },
+    Group {
+        name: "install",
+        stages: &[own("install-packages", None), own("inflate-write", None)],
+        once: false,
+        targets: &[
+            Target {
+                what: "install: time against inflating and writing the same payloads",
+                wanted: Wanted::AtMost(1.3),
+                unit: "x",
+                number: |runs| wall(runs, "install-packages") / wall(runs, "inflate-write"),
+            },
+            Target {
+                what: "install: peak memory",
+                wanted: Wanted::AtMost(200.0),
+                unit: "MiB",
+                number: |runs| peak(runs, "install-packages") / MIB,
+            },
+        ],
+    },
+    Group {
+        name: "baseline",
+        stages: &[own("baseline-packages", None)],
+        once: false,
+        targets: &[
+            Target {
+                what: "baseline",
+                wanted: Wanted::AtMost(3.0),
+                unit: "s",
+                number: |runs| wall(runs, "baseline-packages"),
+            },
+            Target {
+                what: "baseline: peak memory",
+                wanted: Wanted::AtMost(200.0),
+                unit: "MiB",
+                number: |runs| peak(runs, "baseline-packages") / MIB,
+            },
+        ],
+    },
+    Group {
+        name: "check",
+        stages: &[own("path-check", None)],
+        once: false,
+        targets: &[Target {
+            what: "paths of templates checked, with the packages foreseen",
+            wanted: Wanted::AtMost(1.0),
+            unit: "s",
+            number: |runs| wall(runs, "path-check"),
+        }],
+    },
+];
+
+/// The names of the groups.
+pub(crate) const NAMES: [&str; 5] = ["catalogue", "plan", "install", "baseline", "check"];
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct PackagesReport {
+    /// Processors that this process may use.
+    pub(crate) processors: usize,
+    /// The load of the machine, as `/proc/loadavg` has it, before and after.
+    pub(crate) load: [String; 2],
+    /// What the generated repository has.
+    pub(crate) packages: u64,
+    pub(crate) versions: u64,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    /// How often each stage ran by turns with the others of its group.
+    pub(crate) runs: usize,
+    /// The stages, in the order they took turns.
+    pub(crate) stages: Vec<Measured>,
+    /// What they say.
+    pub(crate) judged: Vec<Judged>,
+}
+
+/// Generates a repository and measures the groups that are named, or all.
+pub(crate) fn run(
+    directory: &Path,
+    plan: RepositoryPlan,
+    runs: usize,
+    only: &[String],
+    stop: &Stop,
+    printer: &Printer,
+) -> Result<PackagesReport, Failure> {
+    let before = load();
+    printer.say(format_args!(
+        "generating and publishing {} packages, {} versions, {} files of {} ...",
+        plan.packages,
+        plan.versions,
+        plan.files.files,
+        printer::bytes(plan.files.bytes)
+    ));
+    let installed = ["baseline", "check"].iter().any(|name| is_chosen(only, name));
+    stages::prepare(directory, plan, installed)?;
+    let chosen: Vec<&Group> = GROUPS.iter().filter(|group| is_chosen(only, group.name)).collect();
+    let (stages, judged) = judge::measure(&chosen, directory, runs, stop, printer)?;
+    Ok(PackagesReport {
+        processors: std::thread::available_parallelism().map_or(1, usize::from),
+        load: [before, load()],
+        packages: plan.packages,
+        versions: plan.versions,
+        files: plan.files.files,
+        bytes: plan.files.bytes,
+        runs,
+        stages,
+        judged,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::Cost;
+    use super::super::generate::Plan;
+    use super::super::judge::judge;
+    use super::*;
+
+    #[test]
+    fn every_stage_runs_and_every_target_gets_its_numbers() {
+        let directory = tempfile::tempdir().unwrap();
+        let plan = RepositoryPlan {
+            packages: 60,
+            files: Plan { files: 300, bytes: 600_000 },
+            versions: 150,
+        };
+        stages::prepare(directory.path(), plan, true).unwrap();
+        for group in &GROUPS {
+            let mut samples = Vec::new();
+            for stage in group.stages {
+                let scratch = directory.path().join("scratch");
+                fs::create_dir_all(&scratch).unwrap();
+                let done = run_stage(stage.name, directory.path()).unwrap().unwrap();
+                let second = std::time::Duration::from_secs(1);
+                samples.push(vec![(Cost { wall: second, cpu: second, peak: done.peak }, done)]);
+                fs::remove_dir_all(&scratch).unwrap();
+            }
+            for target in group.targets {
+                let judged = judge(target, group.stages, &samples);
+                assert!(judged.measured.median.is_finite(), "{}", target.what);
+            }
+        }
+        assert_eq!(GROUPS.map(|group| group.name), NAMES);
+    }
+}

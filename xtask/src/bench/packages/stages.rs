@@ -1,0 +1,180 @@
+//! What is measured of packages, each in a process of its own.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+use gzip::GzipReader;
+use ips::{InstallOptions, Origin, Publication, Publisher, Repository, Timestamp, Variants};
+use proto::{Proto, Store};
+use rayon::prelude::*;
+
+use super::super::measure::Part;
+use super::super::stage::{Done, TIME};
+use super::generate::{ENTIRE, RepositoryPlan};
+use crate::failure::Failure;
+
+const PUBLISHER: &str = "bench";
+
+/// Places in the directory of the measurements.
+struct Places<'a> {
+    directory: &'a Path,
+}
+
+impl Places<'_> {
+    fn input(&self, name: &str) -> PathBuf {
+        self.directory.join("input").join(name)
+    }
+
+    fn scratch(&self, name: &str) -> PathBuf {
+        self.directory.join("scratch").join(name)
+    }
+
+    fn repository(&self) -> Result<Repository, Failure> {
+        Ok(Repository::open(self.input("packages"))?)
+    }
+
+    /// What the packages make.
+    fn proto(&self) -> Result<Proto, Failure> {
+        let store = Store::create(self.input("packages-store"))?;
+        Ok(Proto::load(&self.input("packages.mtree"), store)?)
+    }
+}
+
+/// Runs one stage, if there is one of this name, and says what it did.
+pub(crate) fn run_stage(name: &str, directory: &Path) -> Option<Result<Done, Failure>> {
+    let at = Places { directory };
+    Some(match name {
+        "catalogue-load" => load(&at),
+        "resolve-plan" => plan(&at),
+        "install-packages" => install(&at, &at.scratch("store")).map(|proto| done(&proto)),
+        "inflate-write" => inflate(&at),
+        "baseline-packages" => baseline(&at),
+        "path-check" => check(&at),
+        _ => return None,
+    })
+}
+
+/// Generates and publishes packages, and installs them where that is asked for.
+pub(super) fn prepare(
+    directory: &Path,
+    plan: RepositoryPlan,
+    installed: bool,
+) -> Result<(), Failure> {
+    let at = Places { directory };
+    let generated = plan.generate();
+    let tree = at.input("tree");
+    RepositoryPlan::write(&generated.files, &tree)?;
+    let sources = at.input("manifests");
+    fs::create_dir_all(&sources)?;
+    let mut paths = Vec::new();
+    for (number, text) in generated.manifests.iter().enumerate() {
+        let path = sources.join(format!("{number:06}.p5m"));
+        fs::write(&path, text)?;
+        paths.push(path);
+    }
+    let mut repository = Repository::create(at.input("packages"), PUBLISHER)?;
+    let publication =
+        Publication { content: vec![tree.clone()], ..Publication::new(PUBLISHER, date()?) };
+    ips::publish(&mut repository, &publication, &paths)?;
+    fs::remove_dir_all(&sources)?;
+    fs::remove_dir_all(&tree)?;
+    if installed {
+        install(&at, &at.input("packages-store"))?.save(&at.input("packages.mtree"))?;
+    }
+    Ok(())
+}
+
+fn date() -> Result<Timestamp, Failure> {
+    Timestamp::from_epoch(TIME).ok_or_else(|| Failure::new("the time of the measurements is none"))
+}
+
+fn load(at: &Places<'_>) -> Result<Done, Failure> {
+    let repository = at.repository()?;
+    let count = u64::try_from(repository.packages().len())?;
+    let catalogue = at.input(&format!("packages/publisher/{PUBLISHER}/catalog/catalog.base.C"));
+    Ok(Done::now(fs::metadata(catalogue)?.len(), count))
+}
+
+/// A new image of the publisher.
+fn image(at: &Places<'_>, store: &Path) -> Result<Proto, Failure> {
+    let mut proto = Proto::new(Store::create(store)?);
+    ips::create_image(&mut proto, Variants::for_zone("global"), date()?)?;
+    let uri = format!("file://{}", at.input("packages").display());
+    ips::set_publisher(&mut proto, Publisher::new(PUBLISHER, uri), date()?)?;
+    Ok(proto)
+}
+
+fn request() -> [String; 1] {
+    [ENTIRE.to_owned()]
+}
+
+fn plan(at: &Places<'_>) -> Result<Done, Failure> {
+    let repository = at.repository()?;
+    let mut proto = image(at, &at.scratch("store"))?;
+    let options = InstallOptions { date: date()? };
+    let (part, report) =
+        Part::of(|| Ok(ips::foresee(&mut proto, &request(), &[&repository], &options)?))?;
+    Ok(Done { part: Some(part), ..Done::now(report.bytes, 0) })
+}
+
+fn install(at: &Places<'_>, store: &Path) -> Result<Proto, Failure> {
+    let repository = at.repository()?;
+    let mut proto = image(at, store)?;
+    let options = InstallOptions { date: date()? };
+    ips::install(&mut proto, &request(), &[&repository], &options)?;
+    Ok(proto)
+}
+
+fn done(proto: &Proto) -> Done {
+    let contents = proto.manifest.iter().filter_map(|(_, entry)| entry.content());
+    let bytes = contents.map(|content| content.size).sum();
+    Done::now(bytes, bytes)
+}
+
+/// Every stored payload, in the order of their names.
+fn payloads(at: &Places<'_>) -> Result<Vec<PathBuf>, Failure> {
+    let files = at.input(&format!("packages/publisher/{PUBLISHER}/file"));
+    let mut found = Vec::new();
+    for directory in fs::read_dir(&files)? {
+        for file in fs::read_dir(directory?.path())? {
+            found.push(file?.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Inflates all payloads and writes them, in as many directories as a store has, on all processors.
+fn inflate(at: &Places<'_>) -> Result<Done, Failure> {
+    let out = at.scratch("inflated");
+    let sizes = payloads(at)?.into_par_iter().map(|path| -> io::Result<u64> {
+        let name = path.file_name().unwrap_or_default();
+        let group = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let directory = out.join(group);
+        fs::create_dir_all(&directory)?;
+        let mut reader = GzipReader::new(BufReader::new(File::open(&path)?));
+        io::copy(&mut reader, &mut File::create(directory.join(name))?)
+    });
+    let bytes = sizes.try_reduce(|| 0, |a, b| Ok(a + b))?;
+    Ok(Done::now(bytes, bytes))
+}
+
+fn baseline(at: &Places<'_>) -> Result<Done, Failure> {
+    let (proto, repository) = (at.proto()?, at.repository()?);
+    let report = baseline::generate(&baseline::Options {
+        proto: &proto,
+        origins: &[&repository],
+        output: &at.scratch("baseline"),
+        packages: baseline::Selection::Installed,
+        seed: &baseline::Seed::Nonglobal,
+        strict: true,
+        allow_missing: false,
+        epoch: Some(TIME),
+    })?;
+    Ok(Done::now(0, report.archive.size))
+}
+
+fn check(_at: &Places<'_>) -> Result<Done, Failure> {
+    Ok(Done::now(0, 0))
+}
