@@ -12,6 +12,7 @@ use crate::{Optional, Outcome, Packages};
 pub struct ImagePackages<'a> {
     origins: &'a [&'a dyn Origin],
     options: InstallOptions,
+    foresees: bool,
     /// One line for every change, for the log.
     pub notes: Vec<String>,
 }
@@ -19,7 +20,21 @@ pub struct ImagePackages<'a> {
 impl<'a> ImagePackages<'a> {
     /// Installs from `origins`; `date` is the moment of installation.
     pub fn new(origins: &'a [&'a dyn Origin], date: Timestamp) -> Self {
-        Self { origins, options: InstallOptions { date }, notes: Vec::new() }
+        Self { origins, options: InstallOptions { date }, foresees: false, notes: Vec::new() }
+    }
+
+    /// Finds out what would be installed from `origins`, without payloads: for
+    /// [`rehearse`](crate::rehearse()).
+    pub fn foreseeing(origins: &'a [&'a dyn Origin], date: Timestamp) -> Self {
+        Self { foresees: true, ..Self::new(origins, date) }
+    }
+
+    fn add(&self, proto: &mut Proto, packages: &[String]) -> Result<ips::Report, ips::Error> {
+        if self.foresees {
+            ips::foresee(proto, packages, self.origins, &self.options)
+        } else {
+            ips::install(proto, packages, self.origins, &self.options)
+        }
     }
 
     fn note(&mut self, report: &ips::Report) {
@@ -78,7 +93,7 @@ impl Packages for ImagePackages<'_> {
     }
 
     fn install(&mut self, proto: &mut Proto, packages: &[String], options: Optional) -> Outcome {
-        let report = ips::install(proto, packages, self.origins, &self.options)?;
+        let report = self.add(proto, packages)?;
         self.note(&report);
         if options.include {
             let mut more = ips::optional_dependencies(proto, packages)?;
@@ -91,7 +106,7 @@ impl Packages for ImagePackages<'_> {
                 }
             }
             if !more.is_empty() {
-                let report = ips::install(proto, &more, self.origins, &self.options)?;
+                let report = self.add(proto, &more)?;
                 self.note(&report);
             }
         }

@@ -13,6 +13,9 @@
 //! 2. [`apply`] carries the plan out on a proto. It works on a copy: after an error the proto is
 //!    what it was.
 //!
+//! Between them, [`rehearse`] does the steps on a proto whose packages are only foreseen, without
+//! their contents, and tells of every step that would not find what it needs.
+//!
 //! ```
 //! use image_templates::{Context, Features, Search, apply, load};
 //! # let dir = tempfile::tempdir()?;
@@ -73,7 +76,7 @@ mod search;
 mod section;
 mod step;
 
-pub use apply::{Applied, Context, Note, SmfSeed, apply};
+pub use apply::{Applied, Context, Missing, Note, Rehearsed, SmfSeed, apply, rehearse};
 pub use error::Error;
 pub use features::{FeatureError, Features};
 pub use finding::{Finding, Severity};

@@ -14,6 +14,9 @@ use crate::Permissions;
 
 impl Run<'_, '_, '_> {
     pub(super) fn unpack_tar(&mut self, name: &str, into_tmp: bool) -> Result<(), Failure> {
+        if self.rehearsal && !self.has_output(name) {
+            return self.unpack_foreseen(name, into_tmp);
+        }
         let file = BufReader::new(self.open_output(name)?);
         let reader: Box<dyn Read> =
             if name.ends_with("gz") { Box::new(GzipReader::new(file)) } else { Box::new(file) };
@@ -30,8 +33,31 @@ impl Run<'_, '_, '_> {
         Ok(())
     }
 
+    /// Takes the paths of an archive that another template would have packed.
+    fn unpack_foreseen(&mut self, name: &str, into_tmp: bool) -> Result<(), Failure> {
+        let Some(members) = self.context.archives.get(name) else {
+            let reason = format!("no template before this one packs `{name}`, and it is not there");
+            return Err(Failure::new(reason));
+        };
+        let mut scratch = Proto::new(self.image.proto.contents.store.clone());
+        let into = if into_tmp { &mut scratch } else { &mut self.image.proto };
+        for (path, entry) in members.iter() {
+            into.manifest.ensure_parents(path, Metadata::root(0o755).at(self.image.mtime));
+            place(into, path.clone(), entry.clone())?;
+        }
+        if into_tmp {
+            self.scratch = Some(scratch);
+        }
+        self.image.ensure_root();
+        Ok(())
+    }
+
     pub(super) fn pack_tar(&mut self, name: &str, include: &[String]) -> Result<(), Failure> {
         let manifest = self.members(include)?;
+        if self.rehearsal {
+            self.context.archives.insert(name.to_owned(), manifest);
+            return Ok(());
+        }
         let path = self.context.output.join(name);
         let broken = |error| Failure::because(format!("cannot write {}", path.display()), error);
         let file = NamedTempFile::new_in(&self.context.output).map_err(broken)?;
@@ -56,7 +82,8 @@ impl Run<'_, '_, '_> {
         for name in include {
             let path = ProtoPath::new(name.strip_prefix("./").unwrap_or(name))?;
             if !all.contains(&path) {
-                return Err(Failure::new(format!("`include`: /{path} is not in the image")));
+                let reason = format!("`include`: /{path} is not in the image");
+                return Err(Failure::missing(&path, reason));
             }
             for (path, entry) in all.subtree(&path) {
                 members.replace(path.clone(), entry.clone());
@@ -75,6 +102,9 @@ impl Run<'_, '_, '_> {
         let place = self.image.place(target)?;
         if self.image.get(&place).is_some() {
             return Err(Failure::new(format!("/{target} is already there")));
+        }
+        if self.rehearsal && !self.has_output(src) {
+            return self.image.put_foreseen(target, 0, metadata);
         }
         let mut from = self.open_output(src)?;
         let broken = |error| Failure::because(format!("cannot compress `{src}`"), error);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use proto::{Mtime, Proto};
+use proto::{Manifest, Mtime, Proto};
 
 use super::Failure;
 use crate::{Origin, Packages, PoolDescription};
@@ -21,6 +21,8 @@ pub struct Context<'a> {
     pub mtime: Mtime,
     /// States that templates left for each other, by `DATASET@SNAPSHOT`.
     pub snapshots: BTreeMap<String, Proto>,
+    /// What is in the archives that rehearsed templates would have packed, by their names.
+    pub archives: BTreeMap<String, Manifest>,
 }
 
 /// Where the service repository of the image comes from.
@@ -73,6 +75,7 @@ impl<'a> Context<'a> {
             smf_seed: SmfSeed::None,
             mtime: Mtime::default(),
             snapshots: BTreeMap::new(),
+            archives: BTreeMap::new(),
         }
     }
 

@@ -91,16 +91,23 @@ impl Run<'_, '_, '_> {
             Source::Template(path) => self.image.put_file(file, open(path)?, metadata),
             Source::External(name) => match self.plan.search.external_source(name) {
                 Some(path) => self.image.put_file(file, open(&path)?, metadata),
+                None if self.rehearsal => self.image.put_foreseen(file, 0, metadata),
                 None => Err(Failure::new(format!(
                     "`extsrc` file `{name}` is in no external source tree"
                 ))),
             },
+            Source::Output(name) if self.rehearsal && !self.has_output(name) => {
+                self.image.put_foreseen(file, 0, metadata)
+            }
             Source::Output(name) => {
                 let from = self.open_output(name)?;
                 self.image.put_file(file, from, metadata)
             }
             Source::Image(path) => {
                 let (at, content) = self.image.file(path)?;
+                if self.rehearsal && self.image.is_foreseen(&content) {
+                    return self.image.put_foreseen(file, content.size, metadata);
+                }
                 let from = self.image.proto.contents.open(&at, &content)?;
                 self.image.put_file(file, from, metadata)
             }
@@ -112,10 +119,18 @@ impl Run<'_, '_, '_> {
                 let Some((at, content)) = found.and_then(|(at, e)| Some((at, e.content()?))) else {
                     return Err(Failure::new(format!("the archive has no file `{path}`")));
                 };
+                if self.rehearsal && content.digest.is_none() {
+                    return self.image.put_foreseen(file, content.size, metadata);
+                }
                 let from = scratch.contents.open(at, content)?;
                 self.image.put_file(file, from, metadata)
             }
         }
+    }
+
+    /// Whether this run or an earlier one left a file in the output directory.
+    pub(super) fn has_output(&self, name: &str) -> bool {
+        self.outputs.contains_key(name) || self.context.output.join(name).is_file()
     }
 
     /// Opens a file that this run or an earlier one left in the output directory.
@@ -136,7 +151,8 @@ impl Run<'_, '_, '_> {
     ) -> Result<(), Failure> {
         let directory = self.image.follow(dir)?;
         if !self.image.get(&directory).is_some_and(Entry::is_directory) {
-            return Err(Failure::new(format!("/{dir} is not a directory of the image")));
+            let reason = format!("/{dir} is not a directory of the image");
+            return Err(Failure::missing(dir, reason));
         }
         let output_place = self.image.place(output)?;
         let parts: Vec<ProtoPath> = self
@@ -155,8 +171,12 @@ impl Run<'_, '_, '_> {
                 prefix.is_none_or(|prefix| name.starts_with(prefix.as_bytes()))
             })
             .collect();
+        let metadata = Metadata::root(0o644).at(self.image.mtime);
         let mut assembled = String::new();
         for part in parts {
+            if self.rehearsal && self.image.is_foreseen(&self.image.file(&part)?.1) {
+                return self.image.put_foreseen(output, 0, metadata);
+            }
             let text = String::from_utf8(self.image.read(&part)?)
                 .map_err(|_| Failure::new(format!("/{part} is not text")))?;
             let text = text.trim();
@@ -165,12 +185,14 @@ impl Run<'_, '_, '_> {
                 assembled.push('\n');
             }
         }
-        let metadata = Metadata::root(0o644).at(self.image.mtime);
         self.image.put_file(output, assembled.as_bytes(), metadata)
     }
 
     pub(super) fn shadow(&mut self, username: &str, password: Option<&str>) -> Result<(), Failure> {
         let path = ProtoPath::new("etc/shadow")?;
+        if self.rehearsal && self.image.is_foreseen(&self.image.file(&path)?.1) {
+            return Ok(());
+        }
         let text = String::from_utf8(self.image.read(&path)?)
             .map_err(|_| Failure::new("/etc/shadow is not text"))?;
         let Some(password) = password else { return Ok(()) };
@@ -212,6 +234,9 @@ impl Run<'_, '_, '_> {
         permissions: &Permissions,
     ) -> Result<(), Failure> {
         let metadata = self.image.metadata(permissions)?;
+        if self.rehearsal && !self.has_output(src) {
+            return self.image.put_foreseen(target, 0, metadata);
+        }
         let file = self.open_output(src)?;
         let digest = match algorithm {
             Algorithm::Sha1 => hex_digest::<sha1::Sha1>(file),

@@ -78,9 +78,10 @@ impl Image {
                     return Err(Failure::new(format!("/{parent} is a {word}, not a directory")));
                 }
                 None => {
-                    return Err(Failure::new(format!(
+                    let reason = format!(
                         "the directory /{parent} is missing; make it first with `ensure_dir`"
-                    )));
+                    );
+                    return Err(Failure::missing(&parent, reason));
                 }
             }
         }
@@ -97,8 +98,24 @@ impl Image {
             Some((_, entry)) => {
                 Err(Failure::new(format!("/{path} is a {}, not a file", entry.kind.word())))
             }
-            None => Err(Failure::new(format!("/{path} is missing"))),
+            None => Err(Failure::missing(path, format!("/{path} is missing"))),
         }
+    }
+
+    /// Whether a content is only known to come: nobody has its bytes.
+    pub(crate) fn is_foreseen(&self, content: &FileContent) -> bool {
+        content.digest.is_none() && self.proto.contents.tree.is_none()
+    }
+
+    /// Puts a file at a path whose bytes are only known to come.
+    pub(crate) fn put_foreseen(
+        &mut self,
+        path: &ProtoPath,
+        size: u64,
+        metadata: Metadata,
+    ) -> Result<(), Failure> {
+        let place = self.place(path)?;
+        self.put(&place, Entry::new(Kind::File(FileContent { size, digest: None }), metadata))
     }
 
     /// The bytes of a small file.
@@ -190,7 +207,7 @@ impl Image {
             _ => return Ok(false),
         };
         let (at, found) = found;
-        if found.size != content.size || found.digest.is_some() {
+        if found.size != content.size || found.digest.is_some() || self.is_foreseen(&found) {
             return Ok(found == *content);
         }
         let file = self.proto.contents.open(&at, &found)?;

@@ -5,15 +5,17 @@ mod context;
 mod devices;
 mod files;
 mod image;
+mod rehearse;
 mod smf;
 
 use std::collections::BTreeMap;
 
-use proto::Proto;
+use proto::{Proto, ProtoPath};
 use tempfile::NamedTempFile;
 
 pub use context::{Applied, Context, Note, SmfSeed};
 use image::Image;
+pub use rehearse::{Missing, Rehearsed, rehearse};
 
 use crate::accounts::Accounts;
 use crate::packages::Optional;
@@ -25,18 +27,25 @@ use crate::{Error, Plan, PlannedStep, PoolDescription, Section, Step};
 pub(crate) struct Failure {
     reason: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// The path of the image that was expected and is not there.
+    missing: Option<ProtoPath>,
 }
 
 impl Failure {
     pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), source: None }
+        Self { reason: reason.into(), source: None, missing: None }
+    }
+
+    /// A path that should be there, and what is said of it.
+    pub(crate) fn missing(path: &ProtoPath, reason: impl Into<String>) -> Self {
+        Self { missing: Some(path.clone()), ..Self::new(reason) }
     }
 
     pub(crate) fn because(
         reason: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { reason: reason.into(), source: Some(source.into()) }
+        Self { source: Some(source.into()), ..Self::new(reason) }
     }
 }
 
@@ -68,6 +77,8 @@ struct Run<'p, 'c, 'a> {
     scratch: Option<Proto>,
     pool: Option<PoolDescription>,
     notes: Vec<Note>,
+    /// Nothing is read or written that only the contents of files need: see [`rehearse`].
+    rehearsal: bool,
 }
 
 /// Applies a plan. On success the proto is the result, archives are in the output directory and
@@ -77,30 +88,7 @@ struct Run<'p, 'c, 'a> {
 /// none, a proto that is not empty is taken to be that state.
 pub fn apply(plan: &Plan, proto: &mut Proto, context: &mut Context<'_>) -> Result<Applied, Error> {
     let begin = |reason: String| Error::Begin { template: plan.template.to_path_buf(), reason };
-    let mut start = proto.clone();
-    if let Some(Section::Dataset(dataset)) = &plan.section
-        && let Some(snapshot) = &dataset.input_snapshot
-    {
-        start = context.state(&dataset.name, snapshot, &start).map_err(|f| begin(f.reason))?;
-    }
-    let pool = match &plan.section {
-        Some(Section::Pool(pool)) => Some(pool.clone()),
-        Some(Section::Dataset(_)) | None => None,
-        Some(Section::Ufs { .. } | Section::Pcfs { .. } | Section::Iso { .. }) => {
-            return Err(begin("only `pool` and `dataset` images can be made here".into()));
-        }
-    };
-    let mtime = context.mtime;
-    let mut run = Run {
-        plan,
-        context,
-        image: Image { proto: start, mtime },
-        outputs: BTreeMap::new(),
-        scratch: None,
-        pool,
-        notes: Vec::new(),
-    };
-    run.image.ensure_root();
+    let mut run = Run::begin(plan, proto, context, false)?;
     run.check_owners()?;
     for (number, planned) in (1..).zip(&plan.steps) {
         tracing::debug!(step = planned.step.word(), origin = %planned.origin, "step {number}");
@@ -141,7 +129,43 @@ fn step_error(number: usize, planned: &PlannedStep, failure: Failure) -> Error {
     }
 }
 
-impl Run<'_, '_, '_> {
+impl<'p, 'c, 'a> Run<'p, 'c, 'a> {
+    /// Everything before the first step.
+    fn begin(
+        plan: &'p Plan,
+        proto: &Proto,
+        context: &'c mut Context<'a>,
+        rehearsal: bool,
+    ) -> Result<Self, Error> {
+        let begin = |reason: String| Error::Begin { template: plan.template.to_path_buf(), reason };
+        let mut start = proto.clone();
+        if let Some(Section::Dataset(dataset)) = &plan.section
+            && let Some(snapshot) = &dataset.input_snapshot
+        {
+            start = context.state(&dataset.name, snapshot, &start).map_err(|f| begin(f.reason))?;
+        }
+        let pool = match &plan.section {
+            Some(Section::Pool(pool)) => Some(pool.clone()),
+            Some(Section::Dataset(_)) | None => None,
+            Some(Section::Ufs { .. } | Section::Pcfs { .. } | Section::Iso { .. }) => {
+                return Err(begin("only `pool` and `dataset` images can be made here".into()));
+            }
+        };
+        let mtime = context.mtime;
+        let mut run = Run {
+            plan,
+            context,
+            image: Image { proto: start, mtime },
+            outputs: BTreeMap::new(),
+            scratch: None,
+            pool,
+            notes: Vec::new(),
+            rehearsal,
+        };
+        run.image.ensure_root();
+        Ok(run)
+    }
+
     /// Checks the owners of all steps that come before anything that may bring new accounts.
     fn check_owners(&self) -> Result<(), Error> {
         for (number, planned) in (1..).zip(&self.plan.steps) {
@@ -232,7 +256,7 @@ impl Run<'_, '_, '_> {
                 let metadata = self.image.metadata(permissions)?;
                 let place = self.image.follow(path)?;
                 if self.image.get(&place).is_none() {
-                    return Err(Failure::new(format!("/{path} is missing")));
+                    return Err(Failure::missing(path, format!("/{path} is missing")));
                 }
                 self.image.set_metadata(&place, metadata);
             }
@@ -265,9 +289,8 @@ impl Run<'_, '_, '_> {
         match self.image.get(&place) {
             None if optional => self.note(planned, format!("/{path} was not there")),
             None => {
-                return Err(Failure::new(format!(
-                    "/{path} is missing; if it may be, say `\"optional\": true`"
-                )));
+                let reason = format!("/{path} is missing; if it may be, say `\"optional\": true`");
+                return Err(Failure::missing(path, reason));
             }
             Some(entry) if entry.is_directory() != is_directory => {
                 let (word, key) = (entry.kind.word(), if is_directory { "file" } else { "dir" });

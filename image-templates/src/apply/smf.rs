@@ -43,9 +43,14 @@ impl Run<'_, '_, '_> {
                     self.note(planned, format!("no {name} profile: /{path} is not there"));
                     continue;
                 }
-                return Err(Failure::new(format!("the {name} profile /{path} is missing")));
+                let reason = format!("the {name} profile /{path} is missing");
+                return Err(Failure::missing(&path, reason));
             }
-            self.check_profile(planned, name, &path)?;
+            if self.rehearsal {
+                self.image.file(&path)?;
+            } else {
+                self.check_profile(planned, name, &path)?;
+            }
         }
         match self.context.smf_seed.clone() {
             SmfSeed::None => {

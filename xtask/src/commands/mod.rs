@@ -2,6 +2,7 @@
 
 mod baseline;
 mod bench;
+mod check;
 mod doctor;
 mod image;
 mod inspect;
@@ -29,6 +30,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Releng(releng::Arguments),
+    Check(check::Arguments),
     Pkg(pkg::Arguments),
     Baseline(baseline::Arguments),
     Tuf(tuf::Arguments),
@@ -47,6 +49,7 @@ impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         match self.command {
             Command::Releng(arguments) => arguments.run(printer),
+            Command::Check(arguments) => arguments.run(printer),
             Command::Pkg(arguments) => arguments.run(printer),
             Command::Baseline(arguments) => arguments.run(printer),
             Command::Tuf(arguments) => arguments.run(printer),

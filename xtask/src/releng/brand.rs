@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use brand::packaging::{self, Build, Built};
-use ips::{Mogrify, PackageArchive, Publication, Repository};
+use brand::packaging::{self, Build, Built, Programs};
+use ips::{Fmri, Mogrify, PackageArchive, Publication, Repository, Timestamp};
 use jobs::{Context, Job, JobError};
 
 use super::packages;
@@ -91,26 +91,10 @@ impl Brand {
         command.run()?;
 
         let built = Built::for_target(&self.target);
-        let sources = packaging::packages(&workspace.join("brand"), &line.programs);
-        for package in &sources {
-            for (path, source) in &package.files {
-                let to = self.staging.join(path);
-                if let Some(parent) = to.parent() {
-                    fs::create_dir_all(parent)?;
-                }
-                fs::copy(source, &to)
-                    .map_err(|error| format!("cannot copy {}: {error}", source.display()))?;
-            }
-        }
         let timestamp = packages::date(self.build_time)?;
+        let sources = packaging::packages(&workspace.join("brand"), &line.programs);
         let mut repository = Repository::create(&self.repository, PUBLISHER)?;
-        let publication = Publication {
-            content: vec![self.staging.clone()],
-            mogrify: Mogrify { macros: packaging::macros(VERSION, &built), ..Mogrify::default() },
-            ..Publication::new(PUBLISHER, timestamp)
-        };
-        let manifests: Vec<&PathBuf> = sources.iter().map(|package| &package.manifest).collect();
-        let published = ips::publish(&mut repository, &publication, &manifests)?;
+        let published = publish(&mut repository, &sources, &self.staging, &built, timestamp)?;
         for fmri in &published {
             job.log(format_args!("published {fmri}"));
         }
@@ -120,4 +104,48 @@ impl Brand {
         }
         Ok(())
     }
+
+    /// Publishes the brand's packages without building its programs: everything that is not there
+    /// is an empty file. For checks, which look at paths.
+    pub(crate) fn foresee(repository: &Path, build_time: i64) -> Result<(), JobError> {
+        let staging = tempfile::tempdir()?;
+        let absent = Programs { hook: PathBuf::new(), baseline: PathBuf::new() };
+        let sources = packaging::packages(&environment::workspace().join("brand"), &absent);
+        let mut repository = Repository::create(repository, PUBLISHER)?;
+        let built = Built::for_target(packaging::ILLUMOS);
+        let timestamp = packages::date(build_time)?;
+        publish(&mut repository, &sources, staging.path(), &built, timestamp)?;
+        Ok(())
+    }
+}
+
+/// Lays the files of packages out and publishes them. A program without a path becomes an empty
+/// file.
+fn publish(
+    repository: &mut Repository,
+    sources: &[packaging::Package],
+    staging: &Path,
+    built: &Built,
+    timestamp: Timestamp,
+) -> Result<Vec<Fmri>, JobError> {
+    for package in sources {
+        for (path, source) in &package.files {
+            let to = staging.join(path);
+            if let Some(parent) = to.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            let copied = match source.as_os_str().is_empty() {
+                true => fs::write(&to, ""),
+                false => fs::copy(source, &to).map(drop),
+            };
+            copied.map_err(|error| format!("cannot copy {}: {error}", source.display()))?;
+        }
+    }
+    let publication = Publication {
+        content: vec![staging.to_owned()],
+        mogrify: Mogrify { macros: packaging::macros(VERSION, built), ..Mogrify::default() },
+        ..Publication::new(PUBLISHER, timestamp)
+    };
+    let manifests: Vec<&PathBuf> = sources.iter().map(|package| &package.manifest).collect();
+    Ok(ips::publish(repository, &publication, &manifests)?)
 }

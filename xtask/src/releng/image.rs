@@ -33,12 +33,12 @@ use crate::failure::Failure;
 pub(crate) const BOARDS: [&str; 2] = ["gimlet", "cosmo"];
 
 /// The kernel, which becomes `unix.z`.
-const KERNEL: &str = "platform/oxide/kernel/amd64/unix";
+pub(super) const KERNEL: &str = "platform/oxide/kernel/amd64/unix";
 
 const MIB: u64 = 1 << 20;
 
 /// The dataset and snapshots of the templates' phases.
-const DATASET: &str = "ramdisk";
+pub(super) const DATASET: &str = "ramdisk";
 
 /// Which image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,14 +135,14 @@ impl Places {
 
 /// The plans of an image's templates, loaded before anything runs.
 #[derive(Debug)]
-struct Plans {
-    os: Plan,
-    trim: Vec<Plan>,
-    last: Plan,
+pub(super) struct Plans {
+    pub(super) os: Plan,
+    pub(super) trim: Vec<Plan>,
+    pub(super) last: Plan,
 }
 
 impl Image {
-    fn plans(&self) -> Result<Plans, Failure> {
+    pub(super) fn plans(&self) -> Result<Plans, Failure> {
         let features = Features::from_specs(&self.features).map_err(|error| {
             Failure::usage(format!("features of {}: {error}", self.which.name()))
         })?;

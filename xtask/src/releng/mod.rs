@@ -1,6 +1,7 @@
 //! The main job: one graph from packages to a verified repository.
 
 mod brand;
+mod check;
 pub(crate) mod config;
 mod finished;
 mod helios_build;
@@ -24,6 +25,7 @@ use boot_image::phase2;
 use image_templates::Search;
 use jobs::{Graph, Job, Stop};
 
+pub(crate) use self::check::{PathFinding, check};
 pub(crate) use self::helios_build::lines as helios_build_lines;
 pub(crate) use self::progress::Mode;
 
