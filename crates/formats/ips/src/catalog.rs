@@ -213,7 +213,9 @@ impl CatalogBuilder {
     /// The files of the catalog, by name; `signed` as repositories have them, or as images do.
     /// `catalog.attrs` comes last.
     pub(crate) fn finish(self, timestamp: Timestamp, signed: bool) -> Vec<(String, String)> {
-        let time = catalog_time(timestamp);
+        // Microseconds follow only where there are any: pkg(7) prints the time again to check the
+        // signature, and would not find the same text with zeros.
+        let time = timestamp.to_string();
         let mut files = Vec::new();
         let mut parts = Map::new();
         let mut write = |name: String, object: Map<String, Value>| {
@@ -280,11 +282,6 @@ impl CatalogBuilder {
     }
 }
 
-/// Times in catalogs have microseconds: `YYYYMMDDThhmmss.000000Z`.
-pub(crate) fn catalog_time(timestamp: Timestamp) -> String {
-    timestamp.to_string().replace('Z', ".000000Z")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,6 +317,7 @@ mod tests {
             Some(&*hex::encode(Sha1::digest(TEXT)))
         );
         let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
+        assert!(read(ATTRS).starts_with("{\"created\":\"20260102T030405Z\","));
         assert!(read("catalog.dependency.C").starts_with(
             "{\"p\":{\"a\":[{\"actions\":[\"depend fmri=b type=require\",\
              \"set name=variant.arch value=i386\"],\"version\":\"1,5.11-2:20260102T030405Z\"}]},\

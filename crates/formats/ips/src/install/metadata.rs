@@ -6,7 +6,7 @@ use proto::ProtoPath;
 
 use super::fetch::Origins;
 use super::stage::Stage;
-use crate::catalog::{CatalogBuilder, catalog_time};
+use crate::catalog::CatalogBuilder;
 use crate::image::{CONFIG, ImageConfig, StateMetadata, manifest_path};
 use crate::{Chosen, Error, Image, State};
 
@@ -63,7 +63,7 @@ pub(crate) fn write_packages(
     }
     let mut ordered: Vec<&Chosen> = packages.iter().collect();
     ordered.sort_by(|a, b| a.fmri.cmp(&b.fmri));
-    let now = catalog_time(stage.date);
+    let now = stage.date.to_string();
     let mut catalog = CatalogBuilder::default();
     for package in ordered {
         let path = manifest_path(&package.fmri);
