@@ -1,5 +1,6 @@
 //! Where the bytes of a proto's regular files are.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,28 @@ pub struct Contents {
     pub tree: Option<PathBuf>,
 }
 
+/// Bytes that are read at once.
+const BUFFER_SIZE: usize = 128 * 1024;
+
+thread_local! {
+    /// What is read through, used again for each file.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Reads until a buffer is full or the reader ends.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 impl Store {
     /// Opens a store and makes its directory if need be.
     pub fn create(directory: impl AsRef<Path>) -> Result<Self, Error> {
@@ -46,19 +69,33 @@ impl Store {
     }
 
     /// Stores everything a reader gives.
-    pub fn add(&self, mut reader: impl Read) -> io::Result<FileContent> {
-        let mut temporary = tempfile::NamedTempFile::new_in(&self.directory)?;
+    pub fn add(&self, reader: impl Read) -> io::Result<FileContent> {
+        BUFFER.with(|buffer| match buffer.try_borrow_mut() {
+            Ok(mut buffer) => self.add_through(reader, &mut buffer),
+            // The reader itself stores something.
+            Err(_) => self.add_through(reader, &mut Vec::new()),
+        })
+    }
+
+    fn add_through(&self, mut reader: impl Read, buffer: &mut Vec<u8>) -> io::Result<FileContent> {
+        buffer.resize(BUFFER_SIZE, 0);
         let mut hasher = sha2::Sha256::new();
+        let mut count = fill(&mut reader, buffer)?;
+        hasher.update(&buffer[..count]);
+        if count < buffer.len() {
+            // Most files are small: nothing is written of those that are there already.
+            let digest = Digest(hasher.finalize().into());
+            let content = FileContent { size: count as u64, digest: Some(digest) };
+            if !self.path_of(&digest).exists() {
+                let mut temporary = tempfile::NamedTempFile::new_in(&self.directory)?;
+                temporary.write_all(&buffer[..count])?;
+                self.persist(temporary, &digest)?;
+            }
+            return Ok(content);
+        }
+        let mut temporary = tempfile::NamedTempFile::new_in(&self.directory)?;
         let mut size = 0;
-        let mut buffer = vec![0; 128 * 1024];
-        loop {
-            let count = match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            hasher.update(&buffer[..count]);
+        while count > 0 {
             size += count as u64;
             // Runs of zeros become holes, so that sparse files take no more than they must.
             if buffer[..count].iter().all(|&byte| byte == 0) {
@@ -66,17 +103,30 @@ impl Store {
             } else {
                 temporary.write_all(&buffer[..count])?;
             }
+            count = fill(&mut reader, buffer)?;
+            hasher.update(&buffer[..count]);
         }
         temporary.as_file().set_len(size)?;
         let digest = Digest(hasher.finalize().into());
-        let path = self.path_of(&digest);
-        if !path.exists() {
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            temporary.persist(&path).map_err(|error| error.error)?;
+        if !self.path_of(&digest).exists() {
+            self.persist(temporary, &digest)?;
         }
         Ok(FileContent { size, digest: Some(digest) })
+    }
+
+    /// Gives a finished file its name; the directory of the first with such a name is made.
+    fn persist(&self, temporary: tempfile::NamedTempFile, digest: &Digest) -> io::Result<()> {
+        let path = self.path_of(digest);
+        match temporary.persist(&path) {
+            Ok(_) => Ok(()),
+            Err(failed) if failed.error.kind() == io::ErrorKind::NotFound => {
+                if let Some(parent) = path.parent() {
+                    fs::create_dir_all(parent)?;
+                }
+                failed.file.persist(&path).map(drop).map_err(|error| error.error)
+            }
+            Err(failed) => Err(failed.error),
+        }
     }
 
     /// Stores bytes that are in memory.

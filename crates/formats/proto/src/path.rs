@@ -125,9 +125,19 @@ impl ProtoPath {
     }
 }
 
+/// Component by component, so that a directory is followed by what is in it: that of the bytes,
+/// with `/` before all others. Paths are compared more often than anything else is done with them.
 impl Ord for ProtoPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.components().cmp(other.components())
+        let ((ours, _), (theirs, _)) = (self.0.as_chunks::<16>(), other.0.as_chunks::<16>());
+        let same = 16 * ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
+        let (ours, theirs) = (&self.0[same..], &other.0[same..]);
+        match ours.iter().zip(theirs).find(|(a, b)| a != b) {
+            Some((b'/', _)) => Ordering::Less,
+            Some((_, b'/')) => Ordering::Greater,
+            Some((a, b)) => a.cmp(b),
+            None => ours.len().cmp(&theirs.len()),
+        }
     }
 }
 
@@ -182,6 +192,27 @@ mod tests {
         let mut paths = [path("usr-a"), path("usr/bin"), path("usr"), path("usr!"), path("")];
         paths.sort();
         assert_eq!(paths, [path(""), path("usr"), path("usr/bin"), path("usr!"), path("usr-a")]);
+    }
+
+    #[test]
+    fn the_order_is_that_of_components() {
+        let parts =
+            ["a", "usr", "usr-", "usr!", "usr0", "b\u{7f}", "bin", "file-of-a-long-name", "é"];
+        let mut paths = vec![ProtoPath::root()];
+        for one in parts {
+            paths.push(path(one));
+            for two in parts {
+                paths.push(path(&format!("{one}/{two}")));
+                for three in ["x", "-", "a-name-of-sixteen"] {
+                    paths.push(path(&format!("{one}/{two}/{three}")));
+                }
+            }
+        }
+        for a in &paths {
+            for b in &paths {
+                assert_eq!(a.cmp(b), a.components().cmp(b.components()), "{a} {b}");
+            }
+        }
     }
 
     #[test]
