@@ -5,9 +5,11 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use gzip::GzipReader;
+use image_templates::{Context, Features, ImagePackages, Search};
 use ips::{InstallOptions, Origin, Publication, Publisher, Repository, Timestamp, Variants};
 use proto::{Proto, Store};
 use rayon::prelude::*;
+use serde_json::json;
 
 use super::super::measure::Part;
 use super::super::stage::{Done, TIME};
@@ -80,8 +82,43 @@ pub(super) fn prepare(
     fs::remove_dir_all(&sources)?;
     fs::remove_dir_all(&tree)?;
     if installed {
-        install(&at, &at.input("packages-store"))?.save(&at.input("packages.mtree"))?;
+        let proto = install(&at, &at.input("packages-store"))?;
+        proto.save(&at.input("packages.mtree"))?;
+        write_template(&at, &proto)?;
     }
+    Ok(())
+}
+
+/// Steps of the template that is checked, beside those that install packages.
+const STEPS: usize = 400;
+
+/// A template that installs everything and then removes files and sets modes, as those that make a
+/// system small do.
+fn write_template(at: &Places<'_>, proto: &Proto) -> Result<(), Failure> {
+    let repository = at.input("packages");
+    let mut steps = vec![json!({
+        "t": "pkg_image_create",
+        "publisher": PUBLISHER,
+        "uri": format!("file://{}", repository.display()),
+    })];
+    steps.push(json!({ "t": "pkg_install", "pkgs": request() }));
+    let files: Vec<String> = proto
+        .manifest
+        .iter()
+        .filter(|(_, entry)| entry.content().is_some() && entry.package.is_some())
+        .map(|(path, _)| format!("/{path}"))
+        .collect();
+    for (number, file) in files.iter().step_by((files.len() / STEPS).max(1)).enumerate() {
+        steps.push(match number % 2 {
+            0 => json!({ "t": "remove_files", "file": file }),
+            _ => json!({
+                "t": "ensure_perms", "path": file, "owner": "root", "group": "sys", "mode": "0444",
+            }),
+        });
+    }
+    let group = at.input("templates/bench");
+    fs::create_dir_all(&group)?;
+    fs::write(group.join("check.json"), serde_json::to_vec(&json!({ "steps": steps }))?)?;
     Ok(())
 }
 
@@ -175,6 +212,19 @@ fn baseline(at: &Places<'_>) -> Result<Done, Failure> {
     Ok(Done::now(0, report.archive.size))
 }
 
-fn check(_at: &Places<'_>) -> Result<Done, Failure> {
-    Ok(Done::now(0, 0))
+/// The template, with the packages resolved and foreseen.
+fn check(at: &Places<'_>) -> Result<Done, Failure> {
+    let repository = at.repository()?;
+    let origins: [&dyn Origin; 1] = [&repository];
+    let search = Search::new(at.input("templates"), "bench");
+    let plan = image_templates::load(&search, "check", &Features::default())?;
+    let mut packages = ImagePackages::foreseeing(&origins, date()?);
+    let mut context = Context::new(at.scratch("output"));
+    context.packages = Some(&mut packages);
+    let mut proto = Proto::new(Store::create(at.scratch("store"))?);
+    let found = image_templates::rehearse(&plan, &mut proto, &mut context)?;
+    if let Some(first) = found.first() {
+        return Err(Failure::new(format!("the check found {}", first.finding)));
+    }
+    Ok(Done::now(0, plan.steps.len() as u64))
 }
