@@ -11,6 +11,7 @@ use zpool_image::{Compression, Feature, PoolOptions, write};
 fn main() -> Result<(), Box<dyn Error>> {
     let corpus = std::env::args_os().nth(1).ok_or("the directory for the inputs is missing")?;
     let corpus = Path::new(&corpus);
+    packages(corpus)?;
     let directory = tempfile::tempdir()?;
     let proto = some_files(directory.path())?;
     let mut rich = PoolOptions::ramdisk();
@@ -45,6 +46,71 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
+
+/// A package, in each form in which packages are read.
+fn packages(corpus: &Path) -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let path = |name: &str| directory.path().join(name);
+    let source = path("sample.p5m");
+    fs::write(&source, MANIFEST)?;
+    fs::write(path("file"), "content\n")?;
+    let time = "20260102T030405Z".parse()?;
+    let mut repository = ips::Repository::create(path("repository"), "sample")?;
+    let publication = ips::Publication {
+        content: vec![directory.path().to_owned()],
+        ..ips::Publication::new("sample", time)
+    };
+    let packages = ips::publish(&mut repository, &publication, &[source])?;
+    ips::PackageArchive::write(&path("x.p5p"), &repository, &packages, time)?;
+    let manifest = ips::Origin::manifest_text(&repository, &packages[0])?;
+    let text = |name: &str| fs::read(path("repository/publisher/sample/catalog").join(name));
+    let lock = ips::Lock::new(
+        vec![ips::LockOrigin { location: "repo".into(), publishers: vec!["sample".into()] }],
+        vec![ips::LockedPackage {
+            fmri: packages[0].clone(),
+            digest: proto::Digest::of(manifest.as_bytes()),
+            origin: "repo".into(),
+        }],
+    )?;
+    let mut proto = Proto::new(Store::create(path("store"))?);
+    ips::create_image(&mut proto, ips::Variants::for_zone("global"), time)?;
+    ips::set_publisher(&mut proto, ips::Publisher::new("sample", "file:///repo"), time)?;
+    let config = ProtoPath::new("var/pkg/pkg5.image")?;
+    let content = proto.manifest.get(&config).and_then(Entry::content).ok_or("no settings")?;
+    let config = proto.contents.read(&config, content)?;
+    for (target, name, bytes) in [
+        ("manifest", "sample", manifest.into_bytes()),
+        ("catalog", "base", text("catalog.base.C")?),
+        ("catalog", "dependency", text("catalog.dependency.C")?),
+        ("catalog", "attrs", text("catalog.attrs")?),
+        ("archive", "sample", fs::read(path("x.p5p"))?),
+        ("lock", "sample", lock.to_string().into_bytes()),
+        ("image_config", "sample", config),
+    ] {
+        let target = corpus.join(format!("ips_{target}"));
+        fs::create_dir_all(&target)?;
+        fs::write(target.join(name), bytes)?;
+    }
+    Ok(())
+}
+
+/// One action of each kind.
+const MANIFEST: &str = "\
+set name=pkg.fmri value=pkg://sample/a/b@1.2,5.11-2.0.3
+set name=pkg.summary value=\"A \\\"quoted\\\" summary\"
+set name=variant.arch value=i386 value=sparc
+dir path=etc owner=root group=sys mode=0755 facet.doc=all
+file file path=etc/x owner=root group=sys mode=0644 preserve=renamenew overlay=allow
+hardlink path=etc/y target=x
+link path=etc/z target=../nowhere mediator=m mediator-version=1.2 mediator-implementation=i@2
+depend fmri=pkg:/c@1 fmri=d type=require-any variant.opensolaris.zone=global
+depend fmri=e predicate=f@2-3 type=conditional
+user username=u uid=50 group=g group-list=root group-list=sys ftpuser=false password=NP
+group groupname=g gid=51
+driver name=drv alias=pci1,2 perms=\"* 0666 root sys\" class=net
+license file license=\"a licence\"
+legacy pkg=SUNWx version=1.0 name=x
+";
 
 fn some_files(directory: &Path) -> Result<Proto, Box<dyn Error>> {
     let mut proto = Proto::new(Store::create(directory.join("store"))?);

@@ -39,6 +39,8 @@ mod elf;
 mod error;
 mod facets;
 mod fmri;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod grammar;
 mod image;
 mod import;

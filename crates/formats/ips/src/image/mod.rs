@@ -30,6 +30,8 @@ pub(crate) use mediators::Mediators;
 pub use owners::{Owners, system_gid, system_uid};
 pub(crate) use state::Metadata as StateMetadata;
 pub use state::State;
+#[cfg(feature = "fuzzing")]
+pub(crate) use state::read_metadata;
 
 use crate::{Action, Chosen, Error, Fmri, Manifest};
 
