@@ -202,6 +202,78 @@ fn edited_files_are_treated_as_preserve_says() {
 }
 
 #[test]
+fn a_file_of_a_newer_form_makes_way_when_its_package_goes_back() {
+    let file = |text: &str, form: u32| {
+        format!(
+            "file {text} path=e/conf owner=root group=sys mode=0644 preserve=true \
+             preserve-version={form}.0\n\
+             file {text} path=e/plain owner=root group=sys mode=0644 preserve=true\n"
+        )
+    };
+    let mut depot = Depot::new();
+    depot.add("p@1", &file("old", 1));
+    depot.add("p@2", &file("new", 2));
+    let mut proto = depot.image();
+    depot.install(&mut proto, &["p@2"]).unwrap();
+    let edited = proto.contents.store.add_bytes(b"edited\n").unwrap();
+    for at in ["e/conf", "e/plain"] {
+        proto.manifest.get_mut(&path(at)).unwrap().kind = proto::Kind::File(edited.clone());
+    }
+    depot.install(&mut proto, &["p@1"]).unwrap();
+    assert_eq!(text(&proto, "e/conf"), "old\n");
+    assert_eq!(text(&proto, "e/conf.update"), "edited\n");
+    assert_eq!(text(&proto, "e/plain"), "edited\n");
+}
+
+#[test]
+fn what_a_running_system_would_do_is_told() {
+    let package = |mode: &str| {
+        format!(
+            "file a path=a owner=root group=sys mode={mode} restart_fmri=svc:/b:x restart_fmri=svc:/a:x\n\
+             file b path=b owner=root group=sys mode=0644 restart_fmri=svc:/a:x sensitive=true\n\
+             link path=c target=b reboot-needed=false\n\
+             file d path=d owner=root group=sys mode={mode} reboot-needed=true release-note=feature/x\n\
+             dir path=e owner=root group=sys mode=0755 refresh_fmri=svc:/e:x\n"
+        )
+    };
+    let mut depot = Depot::new();
+    depot.add("p@1", &package("0644"));
+    let mut proto = depot.image();
+    let report = depot.install(&mut proto, &["p"]).unwrap();
+    let told = |report: &ips::Report| -> Vec<String> {
+        report.actuators.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    let all = [
+        "reboot-needed=true",
+        "refresh_fmri=svc:/e:x",
+        "restart_fmri=svc:/a:x",
+        "restart_fmri=svc:/b:x",
+    ];
+    assert_eq!(told(&report), all);
+    depot.add("p@2", &package("0444"));
+    let report = depot.install(&mut proto, &["p"]).unwrap();
+    assert_eq!(told(&report), [all[0], all[2], all[3]]);
+    let report = uninstall(&mut proto, &names(&["p"]), &options()).unwrap();
+    assert_eq!(told(&report), all);
+}
+
+#[test]
+fn an_image_may_refuse_to_leave_paths_out() {
+    let mut depot = Depot::new();
+    depot.add("p@1", "file a path=usr/a owner=root group=sys mode=0644\n");
+    let mut proto = depot.image();
+    let property = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let settings = [property("exclude-patterns", "['usr/']"), property("exclude-policy", "reject")];
+    set_properties(&mut proto, &settings, date()).unwrap();
+    let before = proto.manifest.clone();
+    let error = depot.install(&mut proto, &["p"]).unwrap_err().to_string();
+    assert!(error.contains("exclude-policy is reject") && error.contains("usr/a"), "{error}");
+    assert_eq!(proto.manifest, before);
+    set_properties(&mut proto, &[property("exclude-policy", "ignore")], date()).unwrap();
+    assert_eq!(depot.install(&mut proto, &["p"]).unwrap().excluded, [path("usr/a")]);
+}
+
+#[test]
 fn an_edited_file_moves_with_its_package() {
     let mut depot = Depot::new();
     depot.add("p@1", "file v1 path=old owner=root group=sys mode=0644 preserve=true\n");
@@ -275,6 +347,16 @@ fn hostile_packages_do_not_touch_the_proto() {
         (format!("file a path=../x {file}"), "has a `..` component"),
         (format!("file a path=a/../../x {file}"), "has a `..` component"),
         (format!("file a path=a//b {file}"), "empty component"),
+        (format!("file a path=a/./b {file}"), "`.` component"),
+        (format!("file a path={} {file}", "x".repeat(256)), "255"),
+        (format!("dir path=/ {file}"), "path below the root"),
+        (format!("link path=l target=/etc\nfile a path=l/passwd {file}"), "lies below l"),
+        (format!("hardlink path=h target=etc/group\nfile a path=h/x {file}"), "lies below h"),
+        (format!("file a path=x {file}\nfile b path=x {file}"), "is a file of both"),
+        (format!("file a path=x {file}\nlink path=x target=y"), "is a "),
+        ("link path=etc/passwd target=/tmp/x".into(), "is a "),
+        ("dir path=etc owner=bin group=sys mode=0777".into(), "different owner, group or mode"),
+        ("link path=etc/z target=a\nlink path=etc/z target=b".into(), "different targets"),
         ("hardlink path=h target=../../x".into(), "leads outside"),
         ("hardlink path=h target=/no/where".into(), "not packaged"),
         ("legacy pkg=../../x".into(), "is not the name of a package"),
@@ -291,6 +373,8 @@ fn hostile_packages_do_not_touch_the_proto() {
         assert!(error.contains(problem) && error.contains("bad"), "{action}: {error}");
         assert_eq!(proto.manifest, before);
     }
+    let nul = ips::Action::parse(&format!("file a path=a\0b {file}")).unwrap_err().to_string();
+    assert!(nul.contains("cannot be part of an action"), "{nul}");
 }
 
 #[test]
@@ -303,6 +387,9 @@ fn payloads_that_are_not_what_they_should_be() {
         (manifest.replace("pkg.size=8", "pkg.size=7"), "longer than the 7 bytes"),
         (manifest.replace("pkg.size=8", "pkg.size=9"), "its manifest says 9"),
         (manifest.replace(" pkg.size=8", ""), "has no `pkg.size`"),
+        (manifest.replace("pkg.size=8", "pkg.size=18446744073709551615"), "its manifest says"),
+        (manifest.replace("pkg.size=8", "pkg.size=99999999999999999999"), "is not a number"),
+        (manifest.replace("pkg.size=8", "pkg.size=-1"), "is not a number"),
         (manifest.replace("file:sha512t_256:", "file:sha512t_256:00"), "sha512t_256"),
         (manifest.replacen("file ", "file NOHASH hash=", 1).replace("hash=", "x="), "NOHASH"),
     ];
@@ -329,6 +416,35 @@ fn payloads_that_are_not_what_they_should_be() {
     std::fs::remove_file(stored(&good)).unwrap();
     let error = depot.install(&mut proto, &["good"]).unwrap_err().to_string();
     assert!(error.contains("x (package good)") && error.contains("missing"), "{error}");
+}
+
+#[test]
+fn a_payload_that_inflates_without_end_is_cut_off() {
+    let mut depot = Depot::new();
+    let fmri = depot.add("bomb@1", "file content path=x owner=root group=sys mode=0644\n");
+    let manifest = depot.origins()[0].manifest(&fmri).unwrap();
+    let sha1 = manifest.actions().find_map(|action| action.payload.clone()).unwrap();
+    let stored = depot.dir.path().join(format!("repo/publisher/test/file/{}/{sha1}", &sha1[..2]));
+    let file = std::fs::File::create(stored).unwrap();
+    let mut bomb = gzip::GzipWriter::new(file, gzip::Level::Best);
+    for _ in 0..256 {
+        std::io::Write::write_all(&mut bomb, &[0; 1 << 20]).unwrap();
+    }
+    bomb.finish().unwrap();
+    let mut proto = depot.image();
+    let before = proto.manifest.clone();
+    let kept = || walk(proto.contents.store.directory());
+    let there = kept();
+    let error = depot.install(&mut proto.clone(), &["bomb"]).unwrap_err().to_string();
+    assert!(error.contains("longer than the 8 bytes"), "{error}");
+    assert_eq!(kept(), there);
+    assert_eq!(std::mem::take(&mut proto.manifest), before);
+}
+
+/// How many files are below a directory.
+fn walk(directory: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { walk(&path) } else { 1 }).sum()
 }
 
 #[test]

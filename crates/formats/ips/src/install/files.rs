@@ -9,7 +9,7 @@ use sha1::{Digest as _, Sha1};
 use super::delivery::{Delivered, Delivery};
 use super::fetch::{Fetched, Origins};
 use super::stage::Stage;
-use crate::{ActionKind, Error, Owners, Timestamp};
+use crate::{ActionKind, DotSequence, Error, Owners, Timestamp};
 
 /// What becomes of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,6 +188,9 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
             (Some(_), Some(entry)) if !is_file(entry) => Err(in_the_way(entry)),
             (Some(old), Some(_)) => match preserve {
                 Some("install-only" | "abandon") => Ok(Plan::Keep),
+                Some(_) if goes_back(*old, new) && self.is_edited(path, *old)? => {
+                    Ok(Plan::MoveAside(self.beside(path, ".update")?))
+                }
                 Some(rule) if self.is_edited(path, *old)? => match rule {
                     "renameold" => Ok(Plan::MoveAside(self.beside(path, ".old")?)),
                     "legacy" => Ok(Plan::MoveAside(self.beside(path, ".legacy")?)),
@@ -475,6 +478,15 @@ pub(crate) fn own(
         }
     }
     Ok(())
+}
+
+/// Whether an editable file becomes one of an older form: its package is downgraded, and its
+/// `preserve-version` is lower. What was edited would not suit the older programs.
+fn goes_back(old: Delivered<'_>, new: Delivered<'_>) -> bool {
+    let form = |delivered: Delivered<'_>| -> Option<DotSequence> {
+        delivered.action.get("preserve-version").unwrap_or("0").parse().ok()
+    };
+    old.fmri.stem == new.fmri.stem && new.fmri.version < old.fmri.version && form(new) < form(old)
 }
 
 fn is_file(entry: &Entry) -> bool {

@@ -15,7 +15,7 @@ mod metadata;
 mod settings;
 mod stage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{Metadata, Proto, ProtoPath};
 
@@ -28,7 +28,7 @@ pub use settings::{
 };
 use stage::Stage;
 
-use crate::image::ImageConfig;
+use crate::image::{CONFIG, ImageConfig};
 use crate::{
     Action, Chosen, Error, Fmri, Image, Manifest, Origin, Owners, Timestamp, solve, solve_removal,
 };
@@ -57,6 +57,10 @@ pub struct Report {
     pub bytes: u64,
     /// Packaged paths that `exclude-patterns` passed over.
     pub excluded: Vec<ProtoPath>,
+    /// What pkg(7) would do on a running system for actions that came, changed or went:
+    /// `restart_fmri`, `refresh_fmri` and the like with a service each, `reboot-needed` with
+    /// `true`; in order, each once. Nothing of it is done to a proto.
+    pub actuators: Vec<(String, String)>,
 }
 
 /// Installs the packages named by `patterns`, and all that they need, into an image: see
@@ -157,6 +161,15 @@ impl Change<'_> {
         let old = Delivery::of(&image.config, &before)?;
         let new = Delivery::of(&config, &after)?;
         new.check()?;
+        if config.property("exclude-policy") == Some("reject")
+            && let Some(first) = new.excluded.first()
+        {
+            let problem = format!(
+                "exclude-policy is reject, and exclude-patterns pass over {} paths, {first} first",
+                new.excluded.len()
+            );
+            return Err(Error::damaged(CONFIG, problem));
+        }
         let origins = Origins {
             all: origins,
             chosen: chosen
@@ -189,6 +202,7 @@ impl Change<'_> {
         let (payloads, bytes) = fetched.size();
         let mut report =
             Report { payloads, bytes, excluded: new.excluded.clone(), ..Report::default() };
+        report.actuators = actuators(&old, &new);
         for package in &chosen {
             match image.package(&package.fmri.stem).map(|there| &there.fmri) {
                 None => report.installed.push(package.fmri.clone()),
@@ -207,6 +221,40 @@ impl Change<'_> {
         proto.manifest = manifest;
         Ok(report)
     }
+}
+
+/// Attributes that ask for something to be done on a running system.
+const ACTUATORS: [&str; 5] =
+    ["disable_fmri", "reboot-needed", "refresh_fmri", "restart_fmri", "suspend_fmri"];
+
+/// What is asked for by actions that only one side has.
+fn actuators(old: &Delivery<'_>, new: &Delivery<'_>) -> Vec<(String, String)> {
+    let side = |delivery: &Delivery<'_>| -> BTreeSet<Asks> {
+        let paths = delivery.paths.values();
+        let all = paths.chain(delivery.named.values().flatten());
+        all.filter(|delivered| ACTUATORS.iter().any(|name| delivered.action.get(name).is_some()))
+            .flat_map(|delivered| asks(delivered.action))
+            .collect()
+    };
+    let (before, after) = (side(old), side(new));
+    let changed = before.symmetric_difference(&after);
+    let found: BTreeSet<(String, String)> = changed.map(|(_, asks)| asks.clone()).collect();
+    found.into_iter().collect()
+}
+
+/// An action as text, and one thing that it asks for.
+type Asks = (String, (String, String));
+
+fn asks(action: &Action) -> Vec<Asks> {
+    let text = action.to_string();
+    let values = ACTUATORS.into_iter().flat_map(|name| {
+        let values = action.attributes.list(name).iter();
+        values.map(move |value| (name.to_owned(), value.clone()))
+    });
+    values
+        .filter(|(name, value)| name != "reboot-needed" || value == "true")
+        .map(|asked| (text.clone(), asked))
+        .collect()
 }
 
 /// The path a hard link names: from the root if it is absolute, else from the directory that the
