@@ -237,7 +237,7 @@ impl Package {
                     self.number, self.number
                 );
             }
-            Kind::Program if self.number % 40 == 0 => {
+            Kind::Program if self.number.is_multiple_of(40) => {
                 for version in ["1.9", "1.10"] {
                     let _ = writeln!(
                         text,
