@@ -17,6 +17,14 @@ pub enum Error {
         /// What was tried, in order; the same answer of the same address once.
         attempts: Vec<Attempt>,
     },
+    /// Too much failed before it.
+    #[error("{what} was not tried: {failures} others failed in a row before it")]
+    GivenUp {
+        /// The item, for people.
+        what: String,
+        /// How many.
+        failures: u32,
+    },
     /// The network must not be used and the item is not in the store.
     #[error("{what} is not in the store, and this run is offline")]
     Offline {

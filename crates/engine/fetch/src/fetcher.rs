@@ -1,8 +1,8 @@
 //! Store and client together.
 
-use std::collections::VecDeque;
 use std::fs::File;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use store::{Name, Record, Store};
 
@@ -13,17 +13,22 @@ use crate::{Client, Error, Item};
 pub struct Fetcher {
     store: Store,
     client: Option<Client>,
+    /// Items in a row that failed although somebody should have them.
+    failures: Arc<AtomicU32>,
 }
+
+/// After so many failures in a row the network is given up.
+const GIVE_UP: u32 = 20;
 
 impl Fetcher {
     /// With the network.
     pub fn online(store: Store, client: Client) -> Self {
-        Self { store, client: Some(client) }
+        Self { store, client: Some(client), failures: Arc::default() }
     }
 
     /// Without the network: only what is in the store.
     pub fn offline(store: Store) -> Self {
-        Self { store, client: None }
+        Self { store, client: None, failures: Arc::default() }
     }
 
     /// Whether the network is not used.
@@ -42,6 +47,10 @@ impl Fetcher {
             return Ok(record);
         }
         let client = self.network(item)?;
+        let given_up = || self.failures.load(Ordering::Relaxed) >= GIVE_UP;
+        if given_up() {
+            return Err(Error::GivenUp { what: item.what.clone(), failures: GIVE_UP });
+        }
         let mut partial = self.store.partial(&item.name)?;
         // Another process may have fetched it while this one waited.
         if let Some(record) = self.store.find(&item.name)? {
@@ -49,8 +58,14 @@ impl Fetcher {
             return Ok(record);
         }
         match client.fill(item, &mut partial) {
-            Ok(()) => Ok(self.store.keep(partial, &item.name)?),
+            Ok(()) => {
+                self.failures.store(0, Ordering::Relaxed);
+                Ok(self.store.keep(partial, &item.name)?)
+            }
             Err(error) => {
+                if !error.is_absent() {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                }
                 if partial.size()? == 0 {
                     partial.remove()?;
                 }
@@ -61,16 +76,22 @@ impl Fetcher {
 
     /// Sees that many items are in the store; the answers come in the order of the items.
     pub fn ensure_all(&self, items: &[Item<'_>]) -> Vec<Result<Record, Error>> {
+        self.each(items, |item| self.ensure(item))
+    }
+
+    /// Does something for each of many, as many at once as there may be transfers; the answers
+    /// come in their order.
+    pub fn each<T: Sync, R: Send>(&self, all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
         let threads = self.client.as_ref().map_or(1, |client| client.options.parallel);
-        let queue: Mutex<VecDeque<usize>> = Mutex::new((0..items.len()).collect());
-        let answers = Mutex::new(Vec::with_capacity(items.len()));
+        let next = AtomicUsize::new(0);
+        let answers = Mutex::new(Vec::with_capacity(all.len()));
         std::thread::scope(|scope| {
-            for _ in 0..threads.clamp(1, items.len().max(1)) {
+            for _ in 0..threads.clamp(1, all.len().max(1)) {
                 scope.spawn(|| {
-                    loop {
-                        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                        let Some(at) = next else { break };
-                        let answer = self.ensure(&items[at]);
+                    while let at = next.fetch_add(1, Ordering::Relaxed)
+                        && let Some(one) = all.get(at)
+                    {
+                        let answer = work(one);
                         answers.lock().unwrap_or_else(PoisonError::into_inner).push((at, answer));
                     }
                 });

@@ -339,6 +339,29 @@ fn many_at_once() {
 }
 
 #[test]
+fn a_dead_server_is_given_up_soon() {
+    let mut bench = Bench::new();
+    bench.options.attempts = 2;
+    let check = |_: &mut File| Ok(());
+    let items: Vec<Item<'_>> = (0..500)
+        .map(|number| Item {
+            name: Name::new("test", format!("{number}")),
+            what: format!("file {number}"),
+            urls: vec!["http://127.0.0.1:1/".parse().unwrap()],
+            size: None,
+            limit: 1 << 20,
+            check: &check,
+        })
+        .collect();
+    let answers = bench.fetcher().ensure_all(&items);
+    let tried = |answer: &&Result<_, Error>| matches!(answer, Err(Error::Failed { .. }));
+    let tried = answers.iter().filter(tried).count();
+    assert!((20..20 + bench.options.parallel).contains(&tried), "{tried}");
+    let last = answers[499].as_ref().unwrap_err().to_string();
+    assert_eq!(last, "file 499 was not tried: 20 others failed in a row before it");
+}
+
+#[test]
 fn two_runs_share_one_transfer() {
     let bench = Bench::new();
     bench.depot.order("/have/a", Fault::Slow { piece: 30_000, pause: Duration::from_millis(10) });

@@ -96,6 +96,11 @@ impl Store {
         Ok(self.open_blob(&record.digest)?.map(|file| (file, record)))
     }
 
+    /// Whether there is a blob. Its bytes are not read: see [`Store::open_blob`].
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blobs.path_of(digest).exists()
+    }
+
     /// Opens a blob after reading it once to check it. One that is damaged is set aside, and none
     /// is returned.
     pub fn open_blob(&self, digest: &Digest) -> Result<Option<File>, Error> {

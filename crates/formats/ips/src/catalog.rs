@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 
 use crate::atomic::write_atomically;
-use crate::{Action, ActionKind, Error, Fmri, Manifest, Timestamp, json};
+use crate::{Action, ActionKind, Error, Fmri, Manifest, Origin, Timestamp, json};
 
 /// What a catalog says of one package.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +34,24 @@ pub struct Catalog {
 const ATTRS: &str = "catalog.attrs";
 const BASE: &str = "catalog.base.C";
 
-impl Catalog {
-    /// Reads the catalog in a directory. Signatures, where there are any, must be right, and so
-    /// must the counts.
-    pub fn read(directory: &Path) -> Result<Self, Error> {
-        let path = directory.join(ATTRS);
-        let (attrs, _) = read_signed(&path)?;
+/// What `catalog.attrs` says of the parts of a catalog.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CatalogAttributes {
+    /// The parts, by file name, each with the SHA-1 that signs it, where there is one.
+    pub parts: BTreeMap<String, Option<String>>,
+    /// How many versions of packages there are.
+    versions: Option<u64>,
+}
+
+impl CatalogAttributes {
+    /// The part that lists every package.
+    pub const BASE: &str = BASE;
+    /// The file that these are in.
+    pub const FILE: &str = ATTRS;
+
+    /// Reads `catalog.attrs`; `path` is for messages. A signature must be right.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        let (attrs, _) = json::verify(text).map_err(|problem| Error::damaged(path, problem))?;
         match attrs.get("version").and_then(Value::as_u64) {
             Some(1) => {}
             other => {
@@ -51,30 +63,56 @@ impl Catalog {
         let parts = attrs
             .get("parts")
             .and_then(Value::as_object)
-            .ok_or_else(|| Error::damaged(&path, "\"parts\" is missing or no object"))?;
-        let Some(part) = parts.get(BASE) else {
+            .ok_or_else(|| Error::damaged(path, "\"parts\" is missing or no object"))?;
+        let versions = attrs.get("package-version-count").and_then(Value::as_u64);
+        if !parts.is_empty() && !parts.contains_key(BASE) {
+            return Err(Error::damaged(path, format!("\"parts\" does not name {BASE}")));
+        }
+        let mut read = Self { parts: BTreeMap::new(), versions };
+        for (name, part) in parts {
+            if name.contains('/') || name.starts_with('.') {
+                return Err(Error::damaged(path, format!("{name:?} is no name of a part")));
+            }
+            let signature = part.get("signature-sha-1").and_then(Value::as_str).map(str::to_owned);
+            read.parts.insert(name.clone(), signature);
+        }
+        Ok(read)
+    }
+}
+
+impl Catalog {
+    /// Reads the catalog in a directory. Signatures, where there are any, must be right, and so
+    /// must the counts.
+    pub fn read(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join(ATTRS);
+        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let attributes = CatalogAttributes::parse(&path, &text)?;
+        if attributes.parts.is_empty() {
             // A catalog without packages has no parts.
-            return if parts.is_empty() {
-                Ok(Self::default())
-            } else {
-                Err(Error::damaged(&path, format!("\"parts\" does not name {BASE}")))
-            };
-        };
+            return Ok(Self::default());
+        }
         let base = directory.join(BASE);
-        let (object, signature) = read_signed(&base)?;
-        if let Some(expected) = part.get("signature-sha-1").and_then(Value::as_str)
-            && signature.as_deref() != Some(expected)
+        let text = std::fs::read_to_string(&base).map_err(Error::io("read", &base))?;
+        Self::parse(&base, &attributes, &text)
+    }
+
+    /// Reads the base part of a catalog; `path` is for messages.
+    pub fn parse(path: &Path, attributes: &CatalogAttributes, text: &str) -> Result<Self, Error> {
+        let (object, signature) =
+            json::verify(text).map_err(|problem| Error::damaged(path, problem))?;
+        if let Some(Some(expected)) = attributes.parts.get(BASE)
+            && signature.as_ref() != Some(expected)
         {
             let found = signature.as_deref().unwrap_or("none");
             let problem = format!("its signature is {found}; {ATTRS} says {expected}");
-            return Err(Error::damaged(base, problem));
+            return Err(Error::damaged(path, problem));
         }
-        let catalog = Self { entries: read_base(&base, &object)? };
-        if let Some(count) = attrs.get("package-version-count").and_then(Value::as_u64)
+        let catalog = Self { entries: read_base(path, &object)? };
+        if let Some(count) = attributes.versions
             && count != catalog.entries.len() as u64
         {
             let problem = format!(
-                "package-version-count is {count}, but {BASE} has {} packages",
+                "package-version-count in {ATTRS} is {count}, but {BASE} has {} packages",
                 catalog.entries.len()
             );
             return Err(Error::damaged(path, problem));
@@ -83,9 +121,22 @@ impl Catalog {
     }
 }
 
-fn read_signed(path: &Path) -> Result<(Map<String, Value>, Option<String>), Error> {
-    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-    json::verify(&text).map_err(|problem| Error::damaged(path, problem))
+/// The files of a publisher's catalog, by name, made from the manifests of an origin:
+/// `catalog.attrs` is last. Its times are those of the newest package.
+pub fn catalog_files(origin: &dyn Origin, publisher: &str) -> Result<Vec<(String, String)>, Error> {
+    let mut builder = CatalogBuilder::default();
+    let mut newest = None;
+    let ours = |fmri: &&Fmri| fmri.publisher.as_deref() == Some(publisher);
+    for fmri in origin.packages().iter().filter(ours) {
+        let text = origin.manifest_text(fmri)?;
+        let manifest = Manifest::parse(format!("{} {fmri}", origin.location().display()), &text)?;
+        builder.add(fmri, &text, &manifest, None);
+        newest = newest.max(fmri.version.as_ref().and_then(|version| version.timestamp));
+    }
+    let time = newest.or_else(|| Timestamp::from_epoch(0)).ok_or_else(|| {
+        Error::damaged(origin.location(), "its packages have no time that a catalog could have")
+    })?;
+    Ok(builder.finish(time, true))
 }
 
 /// The entries of a base part, by FMRI. `path` is for messages.

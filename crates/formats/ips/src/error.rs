@@ -73,6 +73,17 @@ pub enum Error {
         /// Its name: the SHA-1 of the uncompressed bytes.
         hash: String,
     },
+    /// An origin elsewhere did not do what it was asked.
+    #[error("{location}")]
+    Origin {
+        /// Where it is.
+        location: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Things that no origin has, or that cannot be fetched.
+    #[error("{}", missing(.0))]
+    Missing(Vec<Missing>),
     /// An image of a format that is not read here.
     #[error(
         "{}: image format {version:?} is not known, only 4 and 5 are; install its packages with \
@@ -148,6 +159,50 @@ pub enum Error {
     /// A proto root refused something.
     #[error(transparent)]
     Proto(#[from] proto::Error),
+}
+
+/// Something that is needed and cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    /// Which package it is of.
+    pub package: String,
+    /// The path that it is for; none for the manifest of the package.
+    pub path: Option<String>,
+    /// Its digest, or what else names it.
+    pub hash: String,
+    /// Why it cannot be had.
+    pub problem: String,
+}
+
+/// More lines than this are counted, not shown.
+const SHOWN: usize = 50;
+
+fn missing(all: &[Missing]) -> String {
+    let manifests = all.iter().filter(|one| one.path.is_none()).count();
+    let count = |number: usize, thing: &str| match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    };
+    let verb = if all.len() == 1 { "is" } else { "are" };
+    let mut text = match (manifests, all.len() - manifests) {
+        (0, payloads) => count(payloads, "payload"),
+        (manifests, 0) => count(manifests, "manifest"),
+        (manifests, payloads) => {
+            format!("{} and {}", count(manifests, "manifest"), count(payloads, "payload"))
+        }
+    };
+    text += &format!(" {verb} missing:");
+    for one in all.iter().take(SHOWN) {
+        let path = one.path.as_deref().unwrap_or("(manifest)");
+        text += &format!("\n  {} {path} of {}", one.hash, one.package);
+    }
+    if all.len() > SHOWN {
+        text += &format!("\n  and {} more", all.len() - SHOWN);
+    }
+    if let Some(first) = all.first() {
+        text += &format!("\n  the first because {}", first.problem);
+    }
+    text
 }
 
 impl Error {

@@ -15,7 +15,16 @@ pub struct StoredPayload {
     pub reader: Box<dyn Read + Send>,
 }
 
-/// Something that has packages: a file repository or a package archive.
+/// A payload that will be asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The package, with its publisher.
+    pub fmri: &'a Fmri,
+    /// The action that delivers it.
+    pub action: &'a Action,
+}
+
+/// Something that has packages: a file repository, a package archive, a depot.
 pub trait Origin: Send + Sync {
     /// Where it is, for messages.
     fn location(&self) -> &Path;
@@ -35,6 +44,19 @@ pub trait Origin: Send + Sync {
 
     /// The payload `sha1` of a publisher as it is stored, unchecked.
     fn stored_payload(&self, publisher: &str, sha1: &str) -> Result<StoredPayload, Error>;
+
+    /// Fetches payloads that will be asked for, many at once, where they are not at hand. What
+    /// cannot be had is an error when it is asked for, and then at once.
+    fn prefetch(&self, wanted: &[Wanted<'_>]) {
+        let _ = wanted;
+    }
+
+    /// The same for manifests, each with its SHA-256 where that is known. Those that cannot be
+    /// had are one error which names all of them.
+    fn prefetch_manifests(&self, wanted: &[(&Fmri, Option<&proto::Digest>)]) -> Result<(), Error> {
+        let _ = wanted;
+        Ok(())
+    }
 
     /// The manifest of a package that [`Origin::packages`] names.
     fn manifest(&self, fmri: &Fmri) -> Result<Manifest, Error> {

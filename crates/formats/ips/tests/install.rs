@@ -415,7 +415,8 @@ fn payloads_that_are_not_what_they_should_be() {
     assert!(error.contains("x (package good)"), "{error}");
     std::fs::remove_file(stored(&good)).unwrap();
     let error = depot.install(&mut proto, &["good"]).unwrap_err().to_string();
-    assert!(error.contains("x (package good)") && error.contains("missing"), "{error}");
+    assert!(error.starts_with("1 payload is missing:\n"), "{error}");
+    assert!(error.contains(" x of pkg://test/good@1"), "{error}");
 }
 
 #[test]

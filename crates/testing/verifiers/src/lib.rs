@@ -53,6 +53,8 @@ pub const VERIFIERS: &[Verifier] = &[
     Verifier { name: "xmllint", judges: "XML against its DTD", package: "libxml2-utils" },
     Verifier { name: "mandoc", judges: "manual pages", package: "mandoc" },
     Verifier { name: "readelf", judges: "ELF files", package: "binutils" },
+    Verifier { name: "curl", judges: "package depots as an HTTP client", package: "curl" },
+    Verifier { name: "unshare", judges: "builds without network", package: "util-linux" },
 ];
 
 /// The command that installs every verifier.

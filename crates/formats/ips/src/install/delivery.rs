@@ -15,14 +15,19 @@ pub(crate) struct Delivered<'a> {
 }
 
 impl Delivered<'_> {
+    /// The path, or what else is delivered.
+    pub(crate) fn name(&self) -> String {
+        let key = self.action.key().unwrap_or_default();
+        match self.action.kind.is_path() {
+            true => key.to_owned(),
+            false => format!("{} {key}", self.action.kind),
+        }
+    }
+
     /// Puts the package, and what it delivers, on a problem.
     pub(crate) fn refuse(&self, problem: impl Into<String>) -> Error {
-        let key = self.action.key().unwrap_or_default();
         Error::Packaged {
-            path: match self.action.kind.is_path() {
-                true => key.to_owned(),
-                false => format!("{} {key}", self.action.kind),
-            },
+            path: self.name(),
             package: self.fmri.stem.clone(),
             problem: problem.into(),
         }

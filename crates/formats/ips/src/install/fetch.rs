@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::databases::ACCOUNTS;
 use super::delivery::Delivered;
 use super::drivers::TABLES;
-use crate::{Action, Error, Origin};
+use crate::{Action, Error, Missing, Origin, Wanted};
 
 /// What was fetched, by publisher and payload.
 #[derive(Debug, Default)]
@@ -42,14 +42,24 @@ impl Fetched {
             }
         }
         let unique: Vec<_> = unique.into_iter().collect();
-        let results: Vec<Result<FileContent, Error>> =
+        origins.prefetch(unique.iter().map(|(_, delivered)| *delivered));
+        let results: Vec<Result<FileContent, Unfetched>> =
             unique.par_iter().map(|(_, delivered)| origins.fetch(*delivered, store)).collect();
         let mut fetched = foreseen;
+        let mut missing = Vec::new();
         // The first error in order, whichever thread was first.
         for ((key, _), result) in unique.into_iter().zip(results) {
-            fetched.insert(key, result?);
+            match result {
+                Ok(content) => drop(fetched.insert(key, content)),
+                Err(Unfetched::Missing(one)) => missing.push(one),
+                Err(Unfetched::Error(error)) => return Err(*error),
+            }
         }
-        Ok(Self(fetched))
+        if missing.is_empty() {
+            return Ok(Self(fetched));
+        }
+        missing.sort();
+        Err(Error::Missing(missing))
     }
 
     /// What an action delivers.
@@ -78,6 +88,25 @@ fn key(delivered: Delivered<'_>) -> (String, String) {
     )
 }
 
+/// Why a payload was not fetched.
+enum Unfetched {
+    /// No origin has it.
+    Missing(Missing),
+    /// An origin has something else.
+    Error(Box<Error>),
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// Whether payloads are fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Payloads {
@@ -103,23 +132,47 @@ impl Origins<'_> {
         first.into_iter().chain(rest).map(|at| self.all[at])
     }
 
-    fn fetch(&self, delivered: Delivered<'_>, store: &Store) -> Result<FileContent, Error> {
+    /// Tells the origin that each package was chosen from what will be asked of it.
+    fn prefetch<'d>(&self, wanted: impl Iterator<Item = Delivered<'d>>) {
+        let mut by_origin: BTreeMap<usize, Vec<Wanted<'d>>> = BTreeMap::new();
+        for Delivered { fmri, action, .. } in wanted {
+            let at = self.chosen.get(&fmri.stem).copied().unwrap_or_default();
+            by_origin.entry(at).or_default().push(Wanted { fmri, action });
+        }
+        for (at, wanted) in by_origin {
+            if let Some(origin) = self.all.get(at) {
+                origin.prefetch(&wanted);
+            }
+        }
+    }
+
+    fn fetch(&self, delivered: Delivered<'_>, store: &Store) -> Result<FileContent, Unfetched> {
         let publisher = delivered.fmri.publisher.as_deref().unwrap_or_default();
         let sha1 = delivered.action.payload.as_deref().unwrap_or_default();
-        let mut problem = "no origin was given that could have its payload".to_owned();
+        let mut problem = None;
         for origin in self.in_order(&delivered.fmri.stem) {
             let at = origin.location().display();
             match origin.payload(publisher, delivered.action) {
                 Ok(reader) => match store.add(reader) {
                     Ok(content) => return Ok(content),
                     Err(error) => {
-                        return Err(delivered.refuse(format!("payload {sha1} of {at}: {error}")));
+                        let error = delivered.refuse(format!("payload {sha1} of {at}: {error}"));
+                        return Err(Unfetched::Error(Box::new(error)));
                     }
                 },
-                Err(error) => problem = error.to_string(),
+                // The origin that has the package says it best.
+                Err(error) => problem = problem.or(Some(error)),
             }
         }
-        Err(delivered.refuse(problem))
+        Err(Unfetched::Missing(Missing {
+            package: delivered.fmri.short(),
+            path: Some(delivered.name()),
+            hash: sha1.to_owned(),
+            problem: problem.map_or_else(
+                || "no origin was given that could have it".to_owned(),
+                |error| chain(&error),
+            ),
+        }))
     }
 
     /// The manifest of a package, byte for byte.

@@ -6,6 +6,7 @@ use std::path::Path;
 use proto::Digest;
 
 use crate::origin::StoredPayload;
+use crate::origin::Wanted;
 use crate::{Error, Fmri, Origin};
 
 /// An origin of which nothing is seen but locked packages. A manifest that is not the locked one
@@ -61,5 +62,17 @@ impl Origin for LockedOrigin {
 
     fn stored_payload(&self, publisher: &str, sha1: &str) -> Result<StoredPayload, Error> {
         self.origin.stored_payload(publisher, sha1)
+    }
+
+    fn prefetch(&self, wanted: &[Wanted<'_>]) {
+        self.origin.prefetch(wanted);
+    }
+
+    fn prefetch_manifests(&self, wanted: &[(&Fmri, Option<&Digest>)]) -> Result<(), Error> {
+        let known: Vec<_> = wanted
+            .iter()
+            .map(|(fmri, digest)| (*fmri, self.digests.get(fmri).or(*digest)))
+            .collect();
+        self.origin.prefetch_manifests(&known)
     }
 }
