@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fetch::{Check, Fetcher, Item};
 use ips::{
-    Action, Catalog, CatalogAttributes, Error, Fmri, Missing, Origin, Payload, PayloadReader,
-    StoredPayload, Wanted,
+    Action, ActionKind, Catalog, CatalogAttributes, Error, Fmri, Manifest, Missing, Origin,
+    Payload, PayloadReader, StoredPayload, Wanted,
 };
 use proto::Digest;
 use sha1::{Digest as _, Sha1};
@@ -292,6 +292,31 @@ impl Depot {
         }
     }
 
+    /// Fetches the manifests of what a package needs, and of what those need, many at once: whoever
+    /// asks for one of them will ask for the others, one after the other. What fails here fails
+    /// again, and is told, when it is asked for.
+    fn look_ahead(&self, fmri: &Fmri, text: &str) {
+        let mut newest: BTreeMap<&str, &Fmri> = BTreeMap::new();
+        for other in self.packages.iter().filter(|other| other.publisher == fmri.publisher) {
+            // They are in order.
+            newest.insert(&other.stem, other);
+        }
+        newest.remove(fmri.stem.as_str());
+        let mut texts = vec![text.to_owned()];
+        while !texts.is_empty() {
+            let stems: Vec<String> = texts.iter().flat_map(|text| needed(text)).collect();
+            let next: Vec<&Fmri> =
+                stems.iter().filter_map(|stem| newest.remove(stem.as_str())).collect();
+            let read = self
+                .fetcher
+                .each(&next, |fmri| self.with_manifest(fmri, None, |item| self.fetcher.read(item)));
+            texts = read
+                .into_iter()
+                .filter_map(|read| String::from_utf8(read.ok()?.ok()?).ok())
+                .collect();
+        }
+    }
+
     fn failure(&self, sha1: &str) -> Option<String> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).get(sha1).cloned()
     }
@@ -311,7 +336,8 @@ impl Depot {
         let item = self.payload_item(publisher, sha1, action, &check);
         match self.fetcher.open(&item) {
             Ok((file, record)) => Ok(StoredPayload { size: record.size, reader: Box::new(file) }),
-            Err(error) if error.is_absent() && !self.fetcher.is_offline() => {
+            // Whoever has no action looks at several places, as for what may not be anywhere.
+            Err(error) if error.is_absent() && (action.is_none() || !self.fetcher.is_offline()) => {
                 Err(Error::NoPayload { path: self.location.clone(), hash: sha1.to_owned() })
             }
             Err(error) => Err(self.error(error)),
@@ -329,8 +355,16 @@ impl Origin for Depot {
     }
 
     fn manifest_text(&self, fmri: &Fmri) -> Result<String, Error> {
-        let read = self.with_manifest(fmri, None, |item| self.fetcher.read(item))?;
-        text(read.map_err(|error| self.error(error))?, &self.location)
+        let read = self.with_manifest(fmri, None, |item| {
+            let is_new = self.fetcher.store().find(&item.name).is_ok_and(|found| found.is_none());
+            self.fetcher.read(item).map(|bytes| (bytes, is_new))
+        })?;
+        let (bytes, is_new) = read.map_err(|error| self.error(error))?;
+        let text = text(bytes, &self.location)?;
+        if is_new && !self.fetcher.is_offline() {
+            self.look_ahead(fmri, &text);
+        }
+        Ok(text)
     }
 
     fn known_manifest_text(&self, fmri: &Fmri, sha256: &Digest) -> Result<String, Error> {
@@ -429,6 +463,20 @@ impl Origin for Depot {
         missing.sort();
         if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
     }
+}
+
+/// The names of the packages that a manifest says it needs.
+fn needed(text: &str) -> Vec<String> {
+    let Ok(manifest) = Manifest::parse("manifest", text) else { return Vec::new() };
+    manifest
+        .of_kind(ActionKind::Depend)
+        .filter(|depend| {
+            let kind = depend.get("type").unwrap_or_default();
+            matches!(kind, "require" | "require-any" | "group" | "group-any" | "conditional")
+        })
+        .flat_map(|depend| depend.attributes.list("fmri"))
+        .filter_map(|fmri| Some(Fmri::parse(fmri).ok()?.stem))
+        .collect()
 }
 
 fn is_text(file: &mut File) -> Result<String, String> {

@@ -201,6 +201,19 @@ fn manifests_that_are_missing_are_all_named() {
 }
 
 #[test]
+fn what_a_package_needs_is_fetched_with_it() {
+    let site = Site::new();
+    let server = site.misbehaving();
+    let depot = site.open(&server.url()).unwrap();
+    let hello = depot.packages().iter().find(|fmri| fmri.stem == "app/hello").unwrap();
+    depot.manifest_text(hello).unwrap();
+    assert_eq!(server.requests("/example.com/manifest/0/lib%2Fc@"), 1);
+    assert_eq!(server.requests("/extra/manifest"), 0);
+    site.install(&depot).unwrap();
+    assert_eq!(server.requests("/example.com/manifest/"), 2);
+}
+
+#[test]
 fn a_lock_needs_no_catalog() {
     let site = Site::new();
     let server = site.misbehaving();
@@ -465,7 +478,6 @@ fn a_damaged_repository_does_not_lie() {
 /// reached. Says on standard output what came of it.
 #[test]
 #[ignore = "part of a_namespace_without_network"]
-#[expect(clippy::print_stdout, reason = "its parent reads it")]
 fn in_a_namespace_without_network() {
     let variable = |name: &str| std::env::var(name).unwrap();
     let (url, store) = (variable("DEPOT_TEST_URL"), variable("DEPOT_TEST_STORE"));
@@ -486,7 +498,6 @@ fn in_a_namespace_without_network() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skip must be loud")]
 fn a_namespace_without_network() {
     let Some(mut probe) = verifiers::require("unshare") else { return };
     if !probe.args(["-rn", "true"]).status().is_ok_and(|status| status.success()) {
