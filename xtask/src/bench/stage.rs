@@ -263,15 +263,7 @@ fn contents(proto: &Proto) -> u64 {
 }
 
 fn sample(at: &Places, printer: &Printer) -> Result<(u64, u64), Failure> {
-    let request = releng::Request {
-        config: None,
-        out: at.scratch.join("releng"),
-        keys: Vec::new(),
-        version: None,
-        expires: None,
-        fast: false,
-        jobs: None,
-    };
+    let request = releng::Request { out: at.scratch.join("releng"), ..releng::Request::default() };
     releng::run(request, releng::Mode::None, printer)?;
     Ok((0, fs::metadata(at.scratch.join("releng/repo.zip"))?.len()))
 }

@@ -7,6 +7,7 @@ mod doctor;
 mod image;
 mod inspect;
 mod layer;
+mod lock;
 mod pkg;
 mod releng;
 mod test;
@@ -32,6 +33,7 @@ enum Command {
     Releng(releng::Arguments),
     Check(check::Arguments),
     Pkg(pkg::Arguments),
+    Lock(lock::Arguments),
     Baseline(baseline::Arguments),
     Tuf(tuf::Arguments),
     Layer(layer::Arguments),
@@ -51,6 +53,7 @@ impl Arguments {
             Command::Releng(arguments) => arguments.run(printer),
             Command::Check(arguments) => arguments.run(printer),
             Command::Pkg(arguments) => arguments.run(printer),
+            Command::Lock(arguments) => arguments.run(printer),
             Command::Baseline(arguments) => arguments.run(printer),
             Command::Tuf(arguments) => arguments.run(printer),
             Command::Layer(arguments) => arguments.run(printer),

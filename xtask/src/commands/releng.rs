@@ -14,10 +14,15 @@ use crate::releng::{self, Mode, Request};
 ///
 /// Without a config the embedded sample is built. Results appear in the output directory all at
 /// once, when everything has succeeded.
+///
+/// With a lock file (`helios.lock` beside the config, written by `cargo xtask lock`) the images get
+/// the packages that it names. One that does not fit the config any more is changed as little as
+/// possible.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cargo xtask releng
   cargo xtask releng --config releng.toml --key release.pem --version 20.0.0
+  cargo xtask releng --config releng.toml --frozen
   SOURCE_DATE_EPOCH=1795187505 cargo xtask releng --key test.pem --out /tmp/releng
 
 Environment:
@@ -52,6 +57,18 @@ pub(crate) struct Arguments {
     #[arg(long)]
     fast: bool,
 
+    /// Refuse to begin unless the lock file is there and fits the config
+    #[arg(long, help_heading = "Lock file and network")]
+    locked: bool,
+
+    /// Fetch nothing: what is not there already is missing
+    #[arg(long, help_heading = "Lock file and network")]
+    offline: bool,
+
+    /// Both --locked and --offline
+    #[arg(long, help_heading = "Lock file and network")]
+    frozen: bool,
+
     /// What is shown while it runs, on standard error
     #[arg(long, value_enum, default_value_t = Mode::Auto)]
     progress: Mode,
@@ -71,6 +88,8 @@ impl Arguments {
             expires: self.expires,
             jobs: self.jobs,
             fast: self.fast,
+            locked: self.locked || self.frozen,
+            offline: self.offline || self.frozen,
         };
         if self.print_helios_build {
             for line in releng::helios_build_lines(&request)? {

@@ -29,11 +29,17 @@ pub(crate) struct Brand {
     archive: PathBuf,
     staging: PathBuf,
     build_time: i64,
+    offline: bool,
 }
 
 impl Brand {
     /// Finds out what the brand can be built for.
-    pub(crate) fn new(set: &Path, work: &Path, build_time: i64) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        set: &Path,
+        work: &Path,
+        build_time: i64,
+        offline: bool,
+    ) -> Result<Self, Failure> {
         let rustc = |arguments: &[&str]| {
             duct::cmd("rustc", arguments)
                 .dir(environment::workspace())
@@ -60,6 +66,7 @@ impl Brand {
             archive: set.join("brand/omicron1-brand.p5p"),
             staging: work.join("brand"),
             build_time,
+            offline,
         })
     }
 
@@ -87,6 +94,9 @@ impl Brand {
             job.command(environment::cargo()).arguments(&line.arguments).directory(&line.directory);
         for (name, value) in &line.environment {
             command = command.environment(name, value.as_deref());
+        }
+        if self.offline {
+            command = command.environment("CARGO_NET_OFFLINE", Some("true".as_ref()));
         }
         command.run()?;
 

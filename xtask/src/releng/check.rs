@@ -54,7 +54,8 @@ pub(crate) fn check(request: Request, since: Option<&Path>) -> Result<Checked, F
     let work = tempfile::tempdir()?;
     let settings = Settings::resolve(request, work.path())?;
     let since = since.map(Lock::read).transpose().map_err(Failure::usage)?;
-    let given = Origins::open(&settings.config.packages.origins)?;
+    let lock = super::lock::current(&settings)?;
+    let given = Origins::open(&settings.config, lock.as_ref())?;
     let mut with_brand = given.clone();
     if settings.has_brand() {
         let brand = work.path().join("brand");

@@ -27,6 +27,9 @@ pub(crate) struct Config {
     pub(crate) omicron: Option<Omicron>,
     /// The update repository.
     pub(crate) repository: Repository,
+    /// Where the file is; none for a config that was never one.
+    #[serde(skip)]
+    directory: Option<PathBuf>,
 }
 
 /// `[packages]`
@@ -39,6 +42,8 @@ pub(crate) struct Packages {
     pub(crate) install: Vec<String>,
     /// Whether the brand built by this run is installed into the host image.
     pub(crate) brand: Option<bool>,
+    /// The lock file, in place of `helios.lock` beside the config.
+    pub(crate) lock: Option<PathBuf>,
 }
 
 /// `[templates]`
@@ -234,10 +239,24 @@ impl Config {
         })
     }
 
+    /// The lock file, whether it is there or not.
+    pub(crate) fn lock_file(&self) -> Option<PathBuf> {
+        let beside = || self.directory.as_ref().map(|directory| directory.join("helios.lock"));
+        self.packages.lock.clone().or_else(beside)
+    }
+
+    /// What an origin is called, wherever the config's directory is: the path as it was written.
+    pub(crate) fn origin_name(&self, path: &Path) -> String {
+        let relative = self.directory.as_ref().and_then(|base| path.strip_prefix(base).ok());
+        relative.unwrap_or(path).to_string_lossy().into_owned()
+    }
+
     fn resolve(&mut self, base: &Path) {
+        self.directory = Some(base.to_owned());
         let below = |path: &mut PathBuf| *path = base.join(&*path);
         let Self { packages, templates, host, trampoline, omicron, repository, .. } = self;
         packages.origins.iter_mut().for_each(below);
+        packages.lock.iter_mut().for_each(below);
         templates.directory.iter_mut().for_each(below);
         templates.external.iter_mut().for_each(below);
         templates.boot_archive.iter_mut().for_each(below);

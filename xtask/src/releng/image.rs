@@ -48,6 +48,9 @@ pub(crate) enum Which {
 }
 
 impl Which {
+    /// The template that installs the packages.
+    pub(crate) const OS: &str = "ramdisk-01-os";
+
     /// The name of the results' directory and of the jobs.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -151,7 +154,7 @@ impl Image {
         };
         let (trim, last) = self.which.templates();
         Ok(Plans {
-            os: load("ramdisk-01-os")?,
+            os: load(Which::OS)?,
             trim: trim.iter().map(|name| load(name)).collect::<Result<_, _>>()?,
             last: load(last)?,
         })

@@ -6,6 +6,7 @@ pub(crate) mod config;
 mod finished;
 mod helios_build;
 mod image;
+mod lock;
 mod overlay;
 mod packages;
 pub(crate) mod pool;
@@ -19,14 +20,17 @@ mod version;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use boot_image::phase2;
 use image_templates::Search;
+use ips::Lock;
 use jobs::{Graph, Job, Stop};
 
 pub(crate) use self::check::{PathFinding, check};
 pub(crate) use self::helios_build::lines as helios_build_lines;
+pub(crate) use self::lock::{Keep, Locker};
 pub(crate) use self::progress::Mode;
 
 use self::brand::Brand;
@@ -44,7 +48,7 @@ use crate::failure::Failure;
 use crate::printer::{self, Printer};
 
 /// What the user asks for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
     pub(crate) config: Option<PathBuf>,
     pub(crate) out: PathBuf,
@@ -54,6 +58,10 @@ pub(crate) struct Request {
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Least time for compression instead of least space.
     pub(crate) fast: bool,
+    /// The lock file must be there and stay as it is.
+    pub(crate) locked: bool,
+    /// Nothing is fetched from anywhere.
+    pub(crate) offline: bool,
 }
 
 /// `MAJOR.MINOR.PATCH` of the default system version.
@@ -156,15 +164,8 @@ impl Settings {
         self.config.packages.brand.unwrap_or(true)
     }
 
-    /// Everything about one image.
-    fn image(
-        &self,
-        which: Which,
-        origins: &Origins,
-        baseline: &Path,
-        packages: Option<&Packages>,
-    ) -> Result<Image, Failure> {
-        let config = self.image_config(which);
+    /// Where templates and what they read are looked for.
+    fn search(&self, baseline: &Path) -> Search {
         let templates = &self.config.templates;
         let group = templates.group.as_deref().unwrap_or("sled");
         let mut search = match &templates.directory {
@@ -179,7 +180,20 @@ impl Settings {
         for name in [baseline::ARCHIVE, baseline::GZONLY] {
             search = search.promise(name);
         }
-        let boot_archive = match &templates.boot_archive {
+        search
+    }
+
+    /// Everything about one image.
+    fn image(
+        &self,
+        which: Which,
+        origins: &Origins,
+        baseline: &Path,
+        packages: Option<&Packages>,
+    ) -> Result<Image, Failure> {
+        let config = self.image_config(which);
+        let search = self.search(baseline);
+        let boot_archive = match &self.config.templates.boot_archive {
             Some(path) => path.clone(),
             None => search.group_directory().join("boot-archive-files.txt"),
         };
@@ -256,7 +270,11 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
     let set = ResultSet::begin(&request.out)?;
     let settings = Settings::resolve(request, &set.work())?;
     let logs = set.directory().join("logs");
-    let (graph, mut notices) = graph(&settings, &set)?;
+    let (lock, changes) = lock::settle(&settings)?;
+    for change in changes {
+        printer.warn(change);
+    }
+    let (graph, mut notices) = graph(&settings, &set, lock)?;
     let progress = Progress::new(mode, printer);
     let done = graph
         .run(limit, &logs, &stop, &progress)
@@ -295,7 +313,11 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
 }
 
 /// The whole graph, and what anybody who uses its results must know.
-fn graph(settings: &Settings, set: &ResultSet) -> Result<(Graph, Vec<String>), Failure> {
+fn graph(
+    settings: &Settings,
+    set: &ResultSet,
+    lock: Option<Arc<Lock>>,
+) -> Result<(Graph, Vec<String>), Failure> {
     let directory = set.directory();
     let work = set.work();
     let config = &settings.config;
@@ -311,9 +333,10 @@ fn graph(settings: &Settings, set: &ResultSet) -> Result<(Graph, Vec<String>), F
         notices.push(FAST.to_owned());
     }
 
-    let brand = Brand::new(&directory, &work, settings.clock.seconds())?;
+    let brand = Brand::new(&directory, &work, settings.clock.seconds(), settings.request.offline)?;
     notices.extend(brand.notice.clone());
-    let mut origins = Origins::open(&config.packages.origins)?;
+    let given = Origins::open(config, lock.as_ref())?;
+    let mut origins = given.clone();
     if settings.has_brand() {
         origins.add(brand::PUBLISHER, &brand.repository);
     }
@@ -363,7 +386,7 @@ fn graph(settings: &Settings, set: &ResultSet) -> Result<(Graph, Vec<String>), F
         };
         let origins = match which {
             Which::Host => origins.clone(),
-            Which::Trampoline => Origins::open(&config.packages.origins)?,
+            Which::Trampoline => given.clone(),
         };
         if which == Which::Host {
             graph.add(baseline_job(&places, &origins, &baseline, settings.clock.seconds()))?;

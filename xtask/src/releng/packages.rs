@@ -1,43 +1,60 @@
 //! Where packages come from.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ips::{Origin, Timestamp};
+use ips::{Lock, LockOrigin, Origin, Timestamp};
 use jobs::JobError;
 
+use super::config::Config;
 use crate::failure::Failure;
 
 /// The origins of a run: those of the config, and repositories that the run itself makes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origins {
-    paths: Vec<PathBuf>,
+    sources: Vec<Source>,
     /// Publishers in search order with the URIs of their origins.
     publishers: Vec<(String, Vec<String>)>,
+    /// What is seen of the config's origins; everything without one.
+    lock: Option<Arc<Lock>>,
+}
+
+/// One origin.
+#[derive(Debug, Clone)]
+struct Source {
+    path: PathBuf,
+    /// What the config calls it, and so the lock; none for what the run itself makes.
+    name: Option<String>,
+    /// The publishers whose packages it has.
+    publishers: Vec<String>,
 }
 
 impl Origins {
-    /// Opens the config's origins to learn which publishers they have.
-    pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let mut origins = Self::default();
-        for path in paths {
+    /// Opens the config's origins to learn which publishers they have. Of a lock's origins that is
+    /// known.
+    pub(crate) fn open(config: &Config, lock: Option<&Arc<Lock>>) -> Result<Self, Failure> {
+        let mut origins = Self { lock: lock.cloned(), ..Self::default() };
+        for path in &config.packages.origins {
             if !path.exists() {
                 return Err(Failure::missing(format!(
                     "package origin {} is missing",
                     path.display()
                 )));
             }
+            let name = config.origin_name(path);
             let path = path
                 .canonicalize()
                 .map_err(|error| format!("cannot find {}: {error}", path.display()))?;
-            let origin = ips::open_origin(&path).map_err(Failure::usage)?;
-            let mut names: Vec<&str> =
-                origin.packages().iter().filter_map(|fmri| fmri.publisher.as_deref()).collect();
-            names.sort_unstable();
-            names.dedup();
-            for name in names {
-                origins.add_publisher(name, &path);
+            let locked =
+                lock.and_then(|lock| lock.origins().iter().find(|origin| origin.location == name));
+            let publishers = match locked {
+                Some(origin) => origin.publishers.clone(),
+                None => publishers(&*ips::open_origin(&path).map_err(Failure::usage)?),
+            };
+            for publisher in &publishers {
+                origins.add_publisher(publisher, &path);
             }
-            origins.paths.push(path);
+            origins.sources.push(Source { path, name: Some(name), publishers });
         }
         Ok(origins)
     }
@@ -45,7 +62,8 @@ impl Origins {
     /// Adds a repository that is not there yet.
     pub(crate) fn add(&mut self, publisher: &str, path: &Path) {
         self.add_publisher(publisher, path);
-        self.paths.push(path.to_owned());
+        let publishers = vec![publisher.to_owned()];
+        self.sources.push(Source { path: path.to_owned(), name: None, publishers });
     }
 
     fn add_publisher(&mut self, name: &str, path: &Path) {
@@ -71,10 +89,34 @@ impl Origins {
         &self.publishers
     }
 
-    /// Opens everything, in search order.
-    pub(crate) fn reopen(&self) -> Result<Vec<Box<dyn Origin>>, JobError> {
-        self.paths.iter().map(|path| Ok(ips::open_origin(path)?)).collect()
+    /// The config's origins as a lock names them.
+    pub(crate) fn locked(&self) -> Vec<LockOrigin> {
+        let named = self.sources.iter().filter_map(|source| {
+            let location = source.name.clone()?;
+            Some(LockOrigin { location, publishers: source.publishers.clone() })
+        });
+        named.collect()
     }
+
+    /// Opens everything, in search order: of the config's origins what the lock shows.
+    pub(crate) fn reopen(&self) -> Result<Vec<Box<dyn Origin>>, JobError> {
+        let open = |source: &Source| -> Result<Box<dyn Origin>, JobError> {
+            let origin = ips::open_origin(&source.path)?;
+            Ok(match (&self.lock, &source.name) {
+                (Some(lock), Some(name)) => Box::new(lock.view(name, origin)),
+                _ => origin,
+            })
+        };
+        self.sources.iter().map(open).collect()
+    }
+}
+
+fn publishers(origin: &dyn Origin) -> Vec<String> {
+    let mut names: Vec<String> =
+        origin.packages().iter().filter_map(|fmri| fmri.publisher.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// The moment of installation.

@@ -196,20 +196,28 @@ pub(crate) fn packages() -> &'static Path {
     static REPOSITORY: OnceLock<PathBuf> = OnceLock::new();
     REPOSITORY.get_or_init(|| {
         let directory = directory("packages");
-        let (files, path) = (directory.join("files"), directory.join("repo"));
-        for directory in [&files, &path] {
-            let _ = fs::remove_dir_all(directory);
-        }
-        sample::generate(&files).unwrap();
-        let timestamp = ips::Timestamp::from_epoch(1_790_000_000).unwrap();
-        let mut publication = ips::Publication::new(sample::PUBLISHER, timestamp);
-        publication.content = vec![files, sample::package_files()];
-        for (name, value) in sample::MACROS {
-            publication.mogrify.macros.insert(name.to_owned(), value.to_owned());
-        }
-        let mut repository = ips::Repository::create(&path, sample::PUBLISHER).unwrap();
-        let manifests = sample::package_manifests().unwrap();
-        ips::publish(&mut repository, &publication, &manifests).unwrap();
+        let path = directory.join("repo");
+        let _ = fs::remove_dir_all(&path);
+        publish(&directory, &path, 1_790_000_000);
         path
     })
+}
+
+/// Publishes the sample's packages to a repository, which is made if it is not there.
+pub(crate) fn publish(work: &Path, repository: &Path, time: i64) {
+    let files = work.join("files");
+    let _ = fs::remove_dir_all(&files);
+    sample::generate(&files).unwrap();
+    let timestamp = ips::Timestamp::from_epoch(time).unwrap();
+    let mut publication = ips::Publication::new(sample::PUBLISHER, timestamp);
+    publication.content = vec![files, sample::package_files()];
+    for (name, value) in sample::MACROS {
+        publication.mogrify.macros.insert(name.to_owned(), value.to_owned());
+    }
+    let mut repository = match repository.exists() {
+        true => ips::Repository::open(repository).unwrap(),
+        false => ips::Repository::create(repository, sample::PUBLISHER).unwrap(),
+    };
+    let manifests = sample::package_manifests().unwrap();
+    ips::publish(&mut repository, &publication, &manifests).unwrap();
 }

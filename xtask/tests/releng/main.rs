@@ -8,6 +8,7 @@ mod bad_input;
 mod common;
 mod config;
 mod images;
+mod lock;
 mod repeat;
 mod results;
 mod size;

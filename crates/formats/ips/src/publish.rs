@@ -149,26 +149,6 @@ fn check(publication: &Publication, manifest: &Path) -> Result<Option<Checked>, 
     Ok(Some(Checked { manifest: manifest.to_owned(), fmri, actions, sources }))
 }
 
-/// A manifest in source form as it will be published, but for the payloads; none if a transform
-/// leaves it out.
-pub(crate) fn read_sources(
-    publication: &Publication,
-    manifest: &Path,
-) -> Result<Option<(Fmri, Manifest)>, Error> {
-    let files: Vec<&Path> = std::iter::once(manifest)
-        .chain(publication.transforms.iter().map(PathBuf::as_path))
-        .collect();
-    let Some(actions) = publication.mogrify.run(&files)?.actions else { return Ok(None) };
-    let fmri = name(publication, manifest, &actions)?;
-    let is_name =
-        |action: &Action| action.kind == ActionKind::Set && action.get("name") == Some("pkg.fmri");
-    let others = actions.into_iter().map(|located| located.action);
-    let others = others.filter(|action| !is_name(action));
-    let all = std::iter::once(Action::set("pkg.fmri", fmri.long())).chain(others);
-    let manifest = Manifest::from_actions(manifest, all);
-    Ok(Some((fmri, manifest)))
-}
-
 /// What the manifest calls the package, with publisher and timestamp.
 fn name(publication: &Publication, manifest: &Path, actions: &[Located]) -> Result<Fmri, Error> {
     let named: Vec<&Located> = actions

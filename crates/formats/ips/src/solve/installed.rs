@@ -40,6 +40,17 @@ pub fn solve_removal(image: &Image, patterns: &[String]) -> Result<Vec<Chosen>, 
     Ok(chosen)
 }
 
+/// The names out of `stems` that a pattern means, as on pkg(1)'s command line; its publisher and
+/// version play no part. A pattern that means none is an error.
+pub fn match_stems<'a>(
+    pattern: &str,
+    stems: impl Iterator<Item = &'a str>,
+) -> Result<Vec<String>, Error> {
+    let refuse = |problem: String| Error::Pattern { pattern: pattern.to_owned(), problem };
+    let found = Pattern::parse(pattern).map_err(refuse)?.select(stems).map_err(refuse)?;
+    Ok(found.into_iter().map(str::to_owned).collect())
+}
+
 impl Image {
     /// The installed packages that patterns name; one that names none is an error.
     fn named(&self, patterns: &[String]) -> Result<Vec<&InstalledPackage>, Error> {

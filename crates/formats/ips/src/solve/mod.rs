@@ -19,7 +19,7 @@ use std::sync::Arc;
 use catalog::{Candidate, Candidates, Wish};
 use circumstances::Circumstances;
 use depend::{DependKind, Limit};
-pub use installed::solve_removal;
+pub use installed::{match_stems, solve_removal};
 use pattern::{Pattern, Versions};
 use provider::{Barred, Provider, Range};
 use resolvo::{Problem, Solver, UnsolvableOrCancelled};
