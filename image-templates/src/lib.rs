@@ -70,6 +70,7 @@ mod image_packages;
 mod json;
 mod packages;
 mod plan;
+mod plan_files;
 mod read;
 mod resolve;
 mod search;

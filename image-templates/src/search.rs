@@ -69,6 +69,18 @@ impl Search {
         self.external.iter().map(|tree| tree.join(name)).find(|place| place.is_file())
     }
 
+    /// What a file is called wherever the root is: its path below the root, or below `extsrc` for
+    /// one of an external tree.
+    pub(crate) fn name_of(&self, path: &Path) -> String {
+        let external = self.external.iter().find_map(|tree| path.strip_prefix(tree).ok());
+        let name = match (path.strip_prefix(&self.root), external) {
+            (Ok(below), _) => below.to_owned(),
+            (Err(_), Some(below)) => Path::new("extsrc").join(below),
+            (Err(_), None) => path.file_name().unwrap_or_default().into(),
+        };
+        name.to_string_lossy().into_owned()
+    }
+
     /// Whether an external source was declared to come.
     pub(crate) fn is_promised(&self, name: &str) -> bool {
         self.promised.contains(name)

@@ -9,6 +9,7 @@ mod environment;
 mod exit_status;
 mod failure;
 mod printer;
+mod record;
 mod releng;
 
 use clap::Parser as _;

@@ -40,15 +40,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let request = Request {
-            config: self.config,
-            out: PathBuf::new(),
-            keys: Vec::new(),
-            version: None,
-            expires: None,
-            fast: false,
-            jobs: None,
-        };
+        let request = Request { config: self.config, ..Request::default() };
         let checked = releng::check(request, self.since.as_deref())?;
         if self.json {
             printer.json(&checked)?;

@@ -9,6 +9,7 @@ mod inspect;
 mod layer;
 mod lock;
 mod pkg;
+mod record;
 mod releng;
 mod test;
 mod tuf;
@@ -40,6 +41,7 @@ enum Command {
     Zone(zone::Arguments),
     Image(image::Arguments),
     Inspect(inspect::Arguments),
+    Record(record::Arguments),
     Doctor(doctor::Arguments),
     Test(test::Arguments),
     Bench(bench::Arguments),
@@ -60,6 +62,7 @@ impl Arguments {
             Command::Zone(arguments) => arguments.run(printer),
             Command::Image(arguments) => arguments.run(printer),
             Command::Inspect(arguments) => arguments.run(printer),
+            Command::Record(arguments) => arguments.run(printer),
             Command::Doctor(arguments) => arguments.run(printer),
             Command::Test(arguments) => arguments.run(printer),
             Command::Bench(arguments) => arguments.run(printer),

@@ -82,7 +82,10 @@ pub(crate) fn check(request: Request, since: Option<&Path>) -> Result<Checked, F
         checked.packages += fmris.len();
         checked.paths += paths;
         checked.steps += rehearsal.steps;
-        let carriers = Carriers { origins: &opened, installed: &fmris, since: since.as_ref() };
+        // Who delivered a path is asked of what a lock hides, too.
+        let everything = origins.unlocked().reopen().map_err(Failure::new)?;
+        let everything: Vec<&dyn Origin> = everything.iter().map(|origin| &**origin).collect();
+        let carriers = Carriers { origins: &everything, installed: &fmris, since: since.as_ref() };
         checked.findings.extend(carriers.explain(rehearsal.found, which.name()));
     }
     checked.findings.sort();

@@ -8,11 +8,12 @@ use jobs::Job;
 
 use super::image::{BOARDS, Which};
 use crate::failure::Failure;
+use crate::record;
 
 /// What helios-build leaves that a repository needs.
 const REQUIRED: [&str; 4] = ["zfs.img", "unix.z", "cpio.z", "os.tar.gz"];
 /// What it, or an earlier run of this program, leaves besides; taken where it is.
-const FURTHER: [&str; 4] = ["cpio", "boot_image_csum", "size.json", "size.txt"];
+const FURTHER: [&str; 5] = ["cpio", "boot_image_csum", "size.json", "size.txt", record::NAME];
 
 /// The job that copies the folder's files into the result set, after a look at each.
 pub(crate) fn job(which: Which, from: &Path, set: &Path) -> Result<Job, Failure> {

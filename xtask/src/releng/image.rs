@@ -11,6 +11,7 @@
 //! Jobs hand a proto on as its manifest, a file; the contents of all protos of a run are in one
 //! store.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -28,6 +29,7 @@ use super::overlay::{self, Piece};
 use super::packages::{self, Origins};
 use super::pool;
 use crate::failure::Failure;
+use crate::record::{self, OverlayRecord, Record, Tool};
 
 /// The boards whose ROMs an update repository has.
 pub(crate) const BOARDS: [&str; 2] = ["gimlet", "cosmo"];
@@ -91,8 +93,10 @@ pub(crate) struct Image {
     pub(crate) stand_in_roms: bool,
     pub(crate) target_size: u64,
     pub(crate) pool: pool::Wants,
-    /// Lines for `image-args.txt` and the git status.
-    pub(crate) commit: String,
+    /// What makes the image, for its notes and record.
+    pub(crate) tool: Tool,
+    /// The digest of the lock.
+    pub(crate) lock: Option<proto::Digest>,
     pub(crate) build_time: i64,
 }
 
@@ -115,6 +119,11 @@ impl Places {
 
     fn trim(&self) -> PathBuf {
         self.work.join("trim.mtree")
+    }
+
+    /// What the image is made from, among the results.
+    fn record(&self) -> PathBuf {
+        self.set.join(record::NAME)
     }
 
     fn last(&self) -> PathBuf {
@@ -180,11 +189,13 @@ impl Image {
             refuse_extended_attributes(directory)?;
             overlays.push(genproto(directory, Modes::AsOnDisk).map_err(Failure::usage)?);
         }
+        let templates = self.templates(&plans);
         let image = Arc::new(self);
         let (pool, form) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
         let archive = SharedDraft::default();
         Ok(vec![
             image.os_job(places, plans.os, origins, os_reads),
+            image.record_job(places, templates),
             image.trim_job(places, plans.trim, trim_reads.clone()),
             image.final_job(places, plans.last, overlays, &pool, trim_reads),
             image.pool_job(places, &pool, &form),
@@ -359,8 +370,64 @@ impl Image {
             *archive.lock().map_err(|_| "the archive's other job panicked")? = Some(draft);
             Ok(())
         })
-        .reads([places.draft(), places.os()])
+        .reads([places.draft(), places.os(), places.record()])
         .makes(made)
+    }
+
+    /// The files that come into the image through its templates, by name.
+    fn templates(&self, plans: &Plans) -> BTreeMap<String, PathBuf> {
+        let all = [&plans.os, &plans.last].into_iter().chain(&plans.trim);
+        let mut files: BTreeMap<String, PathBuf> = all.flat_map(Plan::files).collect();
+        files.insert("boot archive list".to_owned(), self.boot_archive.clone());
+        files
+    }
+
+    /// Writes down what the image is made from.
+    fn record_job(self: &Arc<Self>, places: &Places, templates: BTreeMap<String, PathBuf>) -> Job {
+        let at = places.clone();
+        let reads: Vec<PathBuf> = self.pieces.iter().map(|piece| piece.archive.clone()).collect();
+        self.job("record", move |image, _| {
+            let digest = |path: &Path| record::digest(path).map_err(|failure| failure.error);
+            let mut overlays = Vec::new();
+            for piece in &image.pieces {
+                overlays.push(OverlayRecord {
+                    name: piece.package.clone(),
+                    kind: "package".to_owned(),
+                    sha256: digest(&piece.archive)?,
+                });
+            }
+            for directory in &image.directories {
+                let name = directory.file_name().unwrap_or_default().to_string_lossy();
+                overlays.push(OverlayRecord {
+                    name: name.into_owned(),
+                    kind: "directory".to_owned(),
+                    sha256: record::tree_digest(directory).map_err(|failure| failure.error)?,
+                });
+            }
+            let mut digests = BTreeMap::new();
+            for (name, path) in templates {
+                digests.insert(name, digest(&path)?);
+            }
+            let proto = at.load(&at.os())?;
+            let record = Record {
+                v: 1,
+                image: image.which.name().to_owned(),
+                name: image.name.clone(),
+                build_time: image.build_time,
+                tool: image.tool.clone(),
+                lock: image.lock,
+                packages: Record::packages(&proto).map_err(|failure| failure.error)?,
+                features: image.recorded_features().cloned().collect(),
+                templates: digests,
+                overlays,
+            };
+            let text = record.text().map_err(|failure| failure.error)?;
+            fs::write(at.record(), text)?;
+            Ok(())
+        })
+        .reads(reads)
+        .reads([places.os()])
+        .makes([places.record()])
     }
 
     fn unix_job(self: &Arc<Self>, places: &Places) -> Job {
@@ -464,11 +531,13 @@ impl Image {
         let installed = ips::Image::read(&at.load(&at.os())?)?;
         let publishers = installed.config.publishers.iter();
         let packages = installed.packages.iter();
+        let commit = self.tool.commit.as_deref().unwrap_or("unknown");
         Ok(Notes {
             image_args: Some(self.arguments_text()),
-            git_status: vec![("releng".to_owned(), format!("{}\n", self.commit))],
+            git_status: vec![("releng".to_owned(), format!("{commit}\n"))],
             publishers: Some(publishers.map(|p| format!("{}\n", p.name)).collect()),
             packages: Some(packages.map(|p| format!("{}\n", p.fmri.short())).collect()),
+            record: Some(fs::read_to_string(at.record())?),
         })
     }
 
@@ -504,10 +573,15 @@ impl Image {
         .makes([places.set.join("os.tar.gz")])
     }
 
+    /// The features but for those that say where this machine keeps packages.
+    fn recorded_features(&self) -> impl Iterator<Item = &String> {
+        self.features.iter().filter(|feature| !feature.contains("_url"))
+    }
+
     /// What the image was made from, for `image-args.txt`.
     fn arguments_text(&self) -> String {
         let mut text = format!("image {}\nname {}\n", self.which.name(), self.name);
-        for feature in self.features.iter().filter(|feature| !feature.contains("_url")) {
+        for feature in self.recorded_features() {
             text.push_str(&format!("feature {feature}\n"));
         }
         for piece in &self.pieces {

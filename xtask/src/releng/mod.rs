@@ -46,6 +46,7 @@ use crate::environment::{self, BuildClock, Checkout};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
+use crate::record::Tool;
 
 /// What the user asks for.
 #[derive(Debug, Clone, Default)]
@@ -210,7 +211,12 @@ impl Settings {
             stand_in_roms: config.stand_in_roms,
             target_size,
             pool: pool::Wants::read(config, which.name(), self.request.fast)?,
-            commit: self.checkout.commit.clone().unwrap_or_else(|| "unknown".to_owned()),
+            tool: Tool {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                commit: self.checkout.commit.clone(),
+                dirty: self.checkout.dirty,
+            },
+            lock: None,
             build_time: self.clock.seconds(),
         })
     }
@@ -357,7 +363,8 @@ fn graph(
             std::fs::create_dir_all(directory)
                 .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
         }
-        let image = settings.image(which, &origins, &baseline, omicron.as_ref())?;
+        let mut image = settings.image(which, &origins, &baseline, omicron.as_ref())?;
+        image.lock = lock.as_ref().map(|lock| lock.digest());
         if !image.missing_roms().is_empty() {
             return Err(Failure::missing(format!(
                 "the {} image has no ROM for {}",

@@ -98,6 +98,11 @@ impl Origins {
         named.collect()
     }
 
+    /// The same without the lock.
+    pub(crate) fn unlocked(&self) -> Self {
+        Self { lock: None, ..self.clone() }
+    }
+
     /// Opens everything, in search order: of the config's origins what the lock shows.
     pub(crate) fn reopen(&self) -> Result<Vec<Box<dyn Origin>>, JobError> {
         let open = |source: &Source| -> Result<Box<dyn Origin>, JobError> {

@@ -6,7 +6,7 @@ use std::fs;
 use crate::common::{BUILD_TIME, digest, names, run, sample};
 
 /// Every file of the set but what is in `brand/repo` and `logs`.
-const FILES: [&str; 29] = [
+const FILES: [&str; 31] = [
     "baseline/files.tar.gz",
     "baseline/gzonly.txt",
     "brand/omicron1-brand.p5p",
@@ -16,6 +16,7 @@ const FILES: [&str; 29] = [
     "host/cpio.z",
     "host/gimlet.rom",
     "host/os.tar.gz",
+    "host/record.json",
     "host/size.json",
     "host/size.txt",
     "host/unix.z",
@@ -30,6 +31,7 @@ const FILES: [&str; 29] = [
     "trampoline/cpio.z",
     "trampoline/gimlet.rom",
     "trampoline/os.tar.gz",
+    "trampoline/record.json",
     "trampoline/size.json",
     "trampoline/size.txt",
     "trampoline/unix.z",

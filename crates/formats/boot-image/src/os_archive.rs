@@ -32,6 +32,9 @@ pub struct Notes {
     pub publishers: Option<String>,
     /// The packages of the image (`pkg-list.txt`).
     pub packages: Option<String>,
+    /// What the image was made from (`record.json`). It comes after the texts that other readers
+    /// look for.
+    pub record: Option<String>,
 }
 
 /// The files that go with a phase-2 image.
@@ -215,7 +218,7 @@ impl Draft {
 
     /// The members before the image.
     fn note_texts(&self) -> Vec<(String, &str)> {
-        let Notes { image_args, git_status, publishers, packages } = &self.notes;
+        let Notes { image_args, git_status, publishers, packages, record } = &self.notes;
         let mut texts = Vec::new();
         texts.extend(image_args.iter().map(|text| ("image-args.txt".to_owned(), &**text)));
         for (project, status) in git_status {
@@ -223,6 +226,7 @@ impl Draft {
         }
         texts.extend(publishers.iter().map(|text| ("pkg-publishers.txt".to_owned(), &**text)));
         texts.extend(packages.iter().map(|text| ("pkg-list.txt".to_owned(), &**text)));
+        texts.extend(record.iter().map(|text| ("record.json".to_owned(), &**text)));
         texts
     }
 

@@ -79,9 +79,7 @@ pub use install::{
     foresee, install, install_chosen, optional_dependencies, purge_history, set_properties,
     set_publisher, uninstall,
 };
-pub use lock::{
-    Carrier, Change, ChangeKind, Lock, LockOrigin, LockedOrigin, LockedPackage, carriers, diff,
-};
+pub use lock::{Change, ChangeKind, Lock, LockOrigin, LockedOrigin, LockedPackage, diff};
 pub use manifest::{Line, Manifest};
 pub use mogrify::{Located, Mogrified, Mogrify};
 pub use origin::{Origin, StoredPayload, Wanted, newest, open_origin};

@@ -5,9 +5,12 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ips::{
-    Fmri, Image, Publisher, SolveOptions, Variants, change_facets, set_publisher, solve, solve_with,
+    Fmri, Image, Origin, Publisher, SolveOptions, StoredPayload, Variants, change_facets,
+    set_publisher, solve, solve_with,
 };
 use proto::{Entry, Kind, Metadata, Proto};
 use support::*;
@@ -564,4 +567,73 @@ fn dependencies_that_cannot_be_read_are_refused() {
         let error = solve(&image, &depot.origins(), &names(&["a"])).unwrap_err().to_string();
         assert!(error.contains(problem) && error.contains("a@1"), "{error}");
     }
+}
+
+/// An origin with many versions, which counts the manifests that are read.
+struct Many {
+    packages: Vec<Fmri>,
+    read: AtomicUsize,
+}
+
+const STEMS: usize = 600;
+const VERSIONS: usize = 50;
+
+impl Many {
+    fn new() -> Self {
+        let mut packages = Vec::new();
+        for stem in 0..STEMS {
+            for version in 0..VERSIONS {
+                let fmri = format!("pkg://test/p{stem:03}@{version},5.11:{DATE}");
+                packages.push(Fmri::parse(&fmri).unwrap());
+            }
+        }
+        packages.sort();
+        Self { packages, read: AtomicUsize::new(0) }
+    }
+}
+
+impl Origin for Many {
+    fn location(&self) -> &Path {
+        Path::new("many")
+    }
+
+    fn packages(&self) -> &[Fmri] {
+        &self.packages
+    }
+
+    fn manifest_text(&self, fmri: &Fmri) -> Result<String, ips::Error> {
+        self.read.fetch_add(1, Ordering::Relaxed);
+        let mut text = format!("set name=pkg.fmri value={}\n", fmri.long());
+        let stem: usize = fmri.stem[1..].parse().unwrap();
+        for next in [stem * 2 + 1, stem * 2 + 2] {
+            if next < STEMS {
+                text += &format!("depend type=require fmri=p{next:03}@1\n");
+            }
+        }
+        // The first holds all others one version back.
+        for held in 1..if stem == 0 { STEMS } else { 0 } {
+            text += &format!("depend type=incorporate fmri=p{held:03}@{}\n", VERSIONS - 2);
+        }
+        Ok(text)
+    }
+
+    fn stored_payload(&self, _: &str, sha1: &str) -> Result<StoredPayload, ips::Error> {
+        let path = "many".into();
+        Err(ips::Error::NoPayload { path, hash: sha1.to_owned() })
+    }
+}
+
+#[test]
+fn of_many_versions_only_those_in_question_are_read() {
+    let many = Many::new();
+    let image = Image::read(&Depot::new().image()).unwrap();
+    let chosen = solve(&image, &[&many], &names(&["p000"])).unwrap();
+    assert_eq!(chosen.len(), STEMS);
+    assert!(
+        chosen[1..].iter().all(
+            |c| c.fmri.short() == format!("pkg://test/{}@{}:{DATE}", c.fmri.stem, VERSIONS - 2)
+        )
+    );
+    let read = many.read.into_inner();
+    assert!(read <= 2 * STEMS, "{read} manifests of {} were read", STEMS * VERSIONS);
 }

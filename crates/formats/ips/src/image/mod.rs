@@ -164,6 +164,11 @@ impl Image {
 }
 
 impl InstalledPackage {
+    /// The path in the image of its manifest.
+    pub fn manifest_path(&self) -> String {
+        manifest_path(&self.fmri)
+    }
+
     /// Whether it was asked for by name.
     pub fn is_manual(&self) -> bool {
         self.states.contains(&State::Manual)

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Lock, LockedPackage, key};
-use crate::{Error, Fmri, Origin, Version};
+use super::{Lock, LockedPackage};
+use crate::Version;
 
 /// How a package differs between two locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,58 +152,13 @@ impl fmt::Display for Change {
     }
 }
 
-/// A package that delivers a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Carrier {
-    /// The package in which the path was found.
-    pub fmri: Fmri,
-    /// What became of it; none if the second lock has the very same package.
-    pub change: Option<Change>,
-}
-
-/// Which packages of the lock `before` deliver `path` (without leading `/`), and what became of
-/// them in the lock `after`. Their manifests come from `origins`, each of which is asked for what
-/// it has; packages that none has any more are passed over.
-pub fn carriers(
-    before: &Lock,
-    after: &Lock,
-    origins: &[&dyn Origin],
-    path: &str,
-) -> Result<Vec<Carrier>, Error> {
-    let changes = diff(before, after);
-    let mut carriers = Vec::new();
-    for package in &before.packages {
-        let has = |origin: &&&dyn Origin| origin.packages().binary_search(&package.fmri).is_ok();
-        let Some(origin) = origins.iter().find(has) else { continue };
-        let manifest = origin.manifest(&package.fmri)?;
-        if manifest.actions().any(|action| action.path() == Some(path)) {
-            let same = |change: &&Change| {
-                let before = change.before.as_ref();
-                before.is_some_and(|before| key(&before.fmri) == key(&package.fmri))
-            };
-            let change = changes.iter().find(same).cloned();
-            carriers.push(Carrier { fmri: package.fmri.clone(), change });
-        }
-    }
-    Ok(carriers)
-}
-
-impl fmt::Display for Carrier {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} delivered it", self.fmri.short())?;
-        match &self.change {
-            Some(change) => write!(out, "; the lock {change}"),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proto::Digest;
 
     use super::super::LockOrigin;
     use super::*;
+    use crate::Fmri;
 
     fn lock(packages: &[(&str, u8)]) -> Lock {
         let publishers = vec!["main".to_owned(), "extra".to_owned()];

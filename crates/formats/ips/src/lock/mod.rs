@@ -15,7 +15,7 @@ use std::path::Path;
 
 use proto::Digest;
 
-pub use diff::{Carrier, Change, ChangeKind, carriers, diff};
+pub use diff::{Change, ChangeKind, diff};
 pub use view::LockedOrigin;
 
 use crate::atomic::write_atomically;
