@@ -96,6 +96,8 @@ fn a_lock_settles_what_is_built() {
     publish(place.directory.path(), &place.path("repo"), AGAIN);
     run(&mut place.command(&["lock", "--check"])).expect(0, &["is as it was"]);
     place.build(&["--frozen"]).expect(0, &["finished"]);
+    let record = fs::read_to_string(place.path("out/trampoline/record.json")).unwrap();
+    assert!(record.contains(&format!("\"lock\": \"{}\"", lock.digest())), "{record}");
     let list = installed(&place.path("out"));
     assert!(list.contains("20260921T141320Z") && !list.contains("20260921T151320Z"), "{list}");
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::common::{BUILD_TIME, digest, names, run, sample};
+use crate::common::{BUILD_TIME, digest, names, run, sample, xtask};
 
 /// Every file of the set but what is in `brand/repo` and `logs`.
 const FILES: [&str; 31] = [
@@ -191,4 +191,65 @@ fn other_containers_open_too() {
     let listing = run(tar.arg("-tf").arg(sample.path("brand/omicron1-brand.p5p"))).success();
     assert!(listing.starts_with("pkg5.index.0.gz\n"), "{listing}");
     assert!(listing.contains("/omicron1") || listing.contains("omicron1%2F"), "{listing}");
+}
+
+/// The record that a command shows.
+fn record(file: &std::path::Path) -> serde_json::Value {
+    let mut command = xtask();
+    let outcome = run(command.args(["record", "show", "--json"]).arg(file));
+    serde_json::from_str(&outcome.success()).unwrap()
+}
+
+#[test]
+fn every_image_carries_its_record() {
+    let sample = sample();
+    for image in ["host", "trampoline"] {
+        let beside = record(&sample.path(image).join("record.json"));
+        assert_eq!(record(&sample.path(image).join("os.tar.gz")), beside);
+        assert_eq!(record(&sample.path(image)), beside);
+        assert_eq!(beside["image"], image);
+        assert!(beside["lock"].is_null(), "the sample has no lock");
+        let text = beside.to_string();
+        for leak in [env!("CARGO_MANIFEST_DIR"), sample.out.to_str().unwrap(), "file://"] {
+            assert!(!text.contains(leak), "{leak}: {text}");
+        }
+        for (name, path) in [
+            ("sled/ramdisk-01-os.json", "templates/sled/ramdisk-01-os.json"),
+            ("sled/files/motd", "templates/sled/files/motd"),
+        ] {
+            let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+            let file = file.parent().unwrap().join("image-templates").join(path);
+            assert_eq!(beside["templates"][name], digest(&file), "{name}");
+        }
+        let overlays = beside["overlays"].as_array().unwrap();
+        assert!(
+            !overlays.is_empty() && overlays.iter().all(|overlay| overlay["kind"] == "package")
+        );
+    }
+    // The packages are those of the image, each with the digest of the manifest that was published.
+    let repository = ips::Repository::open(crate::common::packages()).unwrap();
+    let host = record(&sample.path("host"));
+    let packages = host["packages"].as_array().unwrap();
+    let mut compared = 0;
+    for package in packages {
+        let fmri = ips::Fmri::parse(package["fmri"].as_str().unwrap()).unwrap();
+        if let Ok(text) = ips::Origin::manifest_text(&repository, &fmri) {
+            let expected = proto::Digest::of(text.as_bytes()).to_string();
+            assert_eq!(package["manifest"], expected, "{fmri}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 10 && compared < packages.len(), "{compared} of {}", packages.len());
+
+    let mut command = xtask();
+    let shown = run(command.args(["record", "show"]).arg(sample.path("host/os.tar.gz"))).success();
+    for text in
+        ["image      host, ", "built      2026-09-21T14:13:20Z", "lock       none", "package "]
+    {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let mut command = xtask();
+    run(command.args(["record", "show"]).arg(sample.path("host/zfs.img"))).expect(3, &[]);
+    let mut command = xtask();
+    run(command.args(["record", "show", "nowhere"])).expect(5, &["nowhere is missing"]);
 }

@@ -221,6 +221,7 @@ fn notes() -> os_archive::Notes {
         git_status: vec![("one".into(), "clean\n".into()), ("a".into(), String::new())],
         publishers: Some("p\n".into()),
         packages: None,
+        record: Some("{}\n".into()),
     }
 }
 
@@ -267,6 +268,7 @@ fn tar_and_gzip_accept_the_os_archive() {
         -r--r--r-- 0/0 6 2001-09-09 01:46 image/git-status-one.txt\n\
         -r--r--r-- 0/0 0 2001-09-09 01:46 image/git-status-a.txt\n\
         -r--r--r-- 0/0 2 2001-09-09 01:46 image/pkg-publishers.txt\n\
+        -r--r--r-- 0/0 3 2001-09-09 01:46 image/record.json\n\
         -r--r--r-- 0/0 2101248 2001-09-09 01:46 image/zfs.img\n\
         -r--r--r-- 0/0 6 2001-09-09 01:46 image/unix.z\n\
         -r--r--r-- 0/0 6 2001-09-09 01:46 image/cpio.z\n\
@@ -278,7 +280,7 @@ fn tar_and_gzip_accept_the_os_archive() {
     let (mut found, expected) = (words(&listing), words(expected));
     "SIZE".clone_into(&mut found[0][2]);
     assert_eq!(found, expected);
-    assert_eq!(run(bsdtar.arg("-tf").arg(&output)).lines().count(), 11);
+    assert_eq!(run(bsdtar.arg("-tf").arg(&output)).lines().count(), 12);
 
     let metadata = read_metadata(&output).unwrap();
     assert_eq!(metadata, archive.metadata);

@@ -445,6 +445,25 @@ fn versions_as_people_type_them() {
 }
 
 #[test]
+fn patterns_pass_over_what_was_replaced() {
+    let packages: &[(&str, &[&str])] = &[
+        ("system/zones@1", &[]),
+        ("old/zones@1", &["set name=pkg.renamed value=true", "require system/zones"]),
+        ("gone/zones@1", &[]),
+        ("gone/zones@2", &["set name=pkg.obsolete value=true"]),
+        ("system/disks@1", &[]),
+        ("other/disks@1", &[]),
+    ];
+    assert_eq!(chosen(packages, &["zones"]).unwrap(), ["system/zones@1"]);
+    let all = chosen(packages, &["*"]).unwrap();
+    assert_eq!(all, ["other/disks@1", "system/disks@1", "system/zones@1"]);
+    let error = chosen(packages, &["disks"]).unwrap_err();
+    assert!(error.contains("matches several packages: other/disks, system/disks"), "{error}");
+    assert!(chosen(packages, &["gone/zones"]).is_err());
+    assert!(chosen(packages, &["gone/*"]).unwrap_err().contains("gone/zones@2 is obsolete"));
+}
+
+#[test]
 fn circles_end() {
     let packages: &[(&str, &[&str])] = &[
         ("a@1", &["require b@1"]),

@@ -90,7 +90,11 @@ pub fn solve_with(
     let mut wishes: BTreeMap<String, Wish> = BTreeMap::new();
     let mut requests: Vec<(String, &Pattern)> = Vec::new();
     for pattern in &parsed {
-        let found = pattern.select(candidates.stems()).map_err(|problem| {
+        let mut found = pattern.find(candidates.stems());
+        if found.len() > 1 {
+            drop_replaced(&candidates, &mut found)?;
+        }
+        let found = pattern.check(found).map_err(|problem| {
             let problem = match pattern.select(candidates.unknown_stems()) {
                 Ok(stems) => stems.iter().map(|stem| candidates.why_unknown(stem)).collect(),
                 Err(_) => problem,
@@ -131,6 +135,25 @@ pub fn solve_with(
         }
     }
     Ok(solution)
+}
+
+/// Of several packages that a pattern may mean, forgets those that are obsolete by now, and those
+/// that were renamed to another of them. If nothing would be left, all stay.
+fn drop_replaced(candidates: &Candidates<'_>, found: &mut BTreeSet<&str>) -> Result<(), Error> {
+    let mut left = BTreeSet::new();
+    for stem in &*found {
+        let Some(newest) = candidates.of(stem).first() else { continue };
+        let facts = candidates.facts(newest)?;
+        let mut targets = facts.depends.iter().flat_map(|depend| &depend.on);
+        let replaced = facts.renamed && targets.any(|target| found.contains(&*target.stem));
+        if !facts.obsolete && !replaced {
+            left.insert(*stem);
+        }
+    }
+    if !left.is_empty() {
+        *found = left;
+    }
+    Ok(())
 }
 
 /// A package that is asked for from outside: by whom, and at which version.

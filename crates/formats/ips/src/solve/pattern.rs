@@ -108,18 +108,20 @@ impl Pattern {
         &self,
         stems: impl Iterator<Item = &'a str>,
     ) -> Result<BTreeSet<&'a str>, String> {
-        let mut exact = None;
-        let found: BTreeSet<&str> = stems
-            .filter(|stem| self.matches(stem))
-            .inspect(|stem| {
-                if *stem == self.stem {
-                    exact = Some(*stem);
-                }
-            })
-            .collect();
-        if let Some(exact) = exact.filter(|_| !self.has_wildcard()) {
-            return Ok([exact].into());
+        self.check(self.find(stems))
+    }
+
+    /// The packages that it could stand for.
+    pub(crate) fn find<'a>(&self, stems: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+        let found: BTreeSet<&str> = stems.filter(|stem| self.matches(stem)).collect();
+        match found.get(self.stem.as_str()) {
+            Some(exact) if !self.has_wildcard() => [*exact].into(),
+            _ => found,
         }
+    }
+
+    /// Refuses to find nothing, and several packages without a wildcard.
+    pub(crate) fn check<'a>(&self, found: BTreeSet<&'a str>) -> Result<BTreeSet<&'a str>, String> {
         if found.is_empty() {
             return Err("matches no package".to_owned());
         }
