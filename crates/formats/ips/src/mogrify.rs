@@ -6,7 +6,8 @@
 //! <transform TYPE... [KEY=REGEX]... -> OP>  changes the actions that match
 //! ```
 //!
-//! Transforms apply in order of appearance to all actions, wherever those are written.
+//! Transforms apply in order of appearance to all actions, wherever those are written, and to the
+//! actions that transforms emit.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -87,8 +88,82 @@ const DEEPEST: usize = 32;
 
 #[derive(Default)]
 struct Input {
-    actions: Vec<Located>,
+    /// Actions; none at the end of each file that was given (not of included ones).
+    entries: Vec<Option<Located>>,
     transforms: Vec<Transform>,
+}
+
+impl Input {
+    /// Applies the transforms.
+    fn run(self) -> Result<Mogrified, Error> {
+        let mut run =
+            Run { transforms: &self.transforms, printed: Vec::new(), actions: Vec::new() };
+        let mut package = PackageValues::default();
+        for entry in self.entries {
+            let wanted = match entry {
+                Some(located) => {
+                    package.add(&located.action);
+                    run.apply(Some(located), &package, 0)?
+                }
+                // The pseudo type `pkg` is the package as a whole, at the end of its file.
+                None => {
+                    let package = std::mem::take(&mut package);
+                    package.list("pkg.fmri").is_empty() || run.apply(None, &package, 0)?
+                }
+            };
+            if !wanted {
+                return Ok(Mogrified { actions: None, printed: run.printed });
+            }
+        }
+        Ok(Mogrified { actions: Some(run.actions), printed: run.printed })
+    }
+}
+
+/// The application of all transforms to all actions.
+struct Run<'a> {
+    transforms: &'a [Transform],
+    printed: Vec<String>,
+    actions: Vec<Located>,
+}
+
+impl Run<'_> {
+    /// Applies the transforms to an action or the package, then to what they emitted, which comes
+    /// behind. False when the package is not wanted.
+    fn apply(
+        &mut self,
+        mut located: Option<Located>,
+        package: &PackageValues,
+        depth: usize,
+    ) -> Result<bool, Error> {
+        let mut emitted = Vec::new();
+        let whole = located.is_none();
+        for transform in self.transforms {
+            match transform.apply(located.as_mut(), package)? {
+                Outcome::Continue => {}
+                Outcome::Drop => located = None,
+                Outcome::Print(text) => self.printed.push(text),
+                Outcome::Emit(action) => emitted.extend(action),
+                Outcome::Abort(message) => {
+                    self.printed.extend(message);
+                    return Ok(false);
+                }
+            }
+            if located.is_none() && !whole {
+                break;
+            }
+        }
+        self.actions.extend(located);
+        for action in emitted {
+            if depth == DEEPEST {
+                let problem = format!("emits what it matches, {DEEPEST} times over: a cycle?");
+                return Err(action.refuse(problem));
+            }
+            if !self.apply(Some(action), package, depth + 1)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 impl Mogrify {
@@ -98,32 +173,32 @@ impl Mogrify {
         let mut input = Input::default();
         for file in files {
             self.read(file.as_ref(), 0, &mut input)?;
+            input.entries.push(None);
         }
-        let mut result = Mogrified { actions: None, printed: Vec::new() };
-        let package = PackageValues::of(input.actions.iter().map(|located| &located.action));
-        let mut actions = Vec::new();
-        let whole = std::iter::once(None);
-        // Transforms of the pseudo type `pkg` see the package as a whole, before its actions.
-        for located in whole.chain(input.actions.into_iter().map(Some)) {
-            let mut current = located;
-            let is_package = current.is_none();
-            for transform in &input.transforms {
-                if !is_package && current.is_none() {
-                    break;
-                }
-                match transform.apply(current.as_mut(), &package)? {
-                    Outcome::Continue => {}
-                    Outcome::Drop => current = None,
-                    Outcome::Print(text) => result.printed.push(text),
-                    Outcome::Emit(Some(emitted)) => actions.push(emitted),
-                    Outcome::Emit(None) => {}
-                    Outcome::Abort => return Ok(result),
-                }
-            }
-            actions.extend(current);
+        input.run()
+    }
+
+    /// The same for a manifest that is published already: its actions are taken as they are,
+    /// without macros and directives.
+    pub fn run_published<P: AsRef<Path>>(
+        &self,
+        manifest: &Manifest,
+        transforms: &[P],
+    ) -> Result<Mogrified, Error> {
+        let file: Arc<Path> = manifest.source.as_path().into();
+        let locate = |line: &Line| Located {
+            file: Arc::clone(&file),
+            line: line.number,
+            action: line.action.clone(),
+        };
+        let mut input = Input::default();
+        input.entries.extend(manifest.lines.iter().map(locate).map(Some));
+        input.entries.push(None);
+        for file in transforms {
+            self.read(file.as_ref(), 0, &mut input)?;
+            input.entries.push(None);
         }
-        result.actions = Some(actions);
-        Ok(result)
+        input.run()
     }
 
     fn read(&self, path: &Path, depth: usize, input: &mut Input) -> Result<(), Error> {
@@ -150,6 +225,7 @@ impl Mogrify {
                             "includes are nested {DEEPEST} deep: a cycle?"
                         )));
                     }
+                    let name = name.trim_matches('"');
                     let found = self.find(path, name).ok_or_else(|| {
                         refuse(format!(
                             "{name} is neither beside this file nor in {}",
@@ -185,7 +261,7 @@ impl Mogrify {
                         }
                     })?;
                     let (file, line) = (Arc::clone(&file), logical.number());
-                    input.actions.push(Located { file, line, action });
+                    input.entries.push(Some(Located { file, line, action }));
                 }
             }
         }
@@ -259,5 +335,119 @@ impl Mogrified {
             .flat_map(|action| action.attributes.list("value"))
             .map(String::as_str)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the files of a directory, the first of which are given.
+    fn run(given: &[&str], files: &[(&str, &str)]) -> Result<Mogrified, String> {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        let mut mogrify = Mogrify::default();
+        for (name, value) in [("V", "1.2"), ("OFF", "#"), ("EMPTY", ""), ("TWO", "$(V)-$(V)")] {
+            mogrify.macros.insert(name.to_owned(), value.to_owned());
+        }
+        mogrify.macros.insert("ROUND".to_owned(), "x$(ROUND)".to_owned());
+        let given: Vec<_> = given.iter().map(|name| directory.path().join(name)).collect();
+        let place = format!("{}/", directory.path().display());
+        mogrify.run(&given).map_err(|error| error.to_string().replace(&place, ""))
+    }
+
+    fn text(manifest: &str) -> String {
+        run(&["m"], &[("m", manifest)]).unwrap().source_text().unwrap()
+    }
+
+    #[test]
+    fn macros() {
+        assert_eq!(text("set name=v value=$(V)\n"), "set name=v value=1.2\n");
+        assert_eq!(text("set name=v value=$(TWO)\n"), "set name=v value=1.2-1.2\n");
+        assert_eq!(text("$(OFF)dir path=a\n$(EMPTY)file path=b\n"), "file NOHASH path=b\n");
+        for (bad, problem) in [
+            ("\ndir path=$(NONE)\n", "m:2:10: the macro $(NONE) has no value; define NONE"),
+            ("dir path=$(V\n", "m:1:10: $( without )"),
+            ("dir path=$(ROUND)\n", "m:1:1: macros are nested 32 deep: a cycle?"),
+            ("$(V) path=a\n", "(after macros: 1.2 path=a)"),
+        ] {
+            let error = run(&["m"], &[("m", bad)]).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn includes() {
+        let files = [
+            ("m", "dir path=a\n<include \"b\">\ndir path=c\n"),
+            ("b", "dir path=b\n<transform dir -> set x %{pkg.fmri;notfound=none}>\n"),
+            ("round", "<include round>\n"),
+            ("missing", "\n<include nothing>\n"),
+            ("other", "<insert b>\n"),
+            ("open", "<include b\n"),
+        ];
+        let done = run(&["m"], &files).unwrap();
+        assert_eq!(
+            done.source_text().unwrap(),
+            "dir path=a x=none\ndir path=b x=none\ndir path=c x=none\n"
+        );
+        for (given, problem) in [
+            ("round", "round:1:1: includes are nested 32 deep: a cycle?"),
+            ("missing", "missing:2:1: nothing is neither beside this file nor in"),
+            ("other", "other:1:1: <include or <transform was expected, not <insert"),
+            ("open", "open:1:1: a directive must end with >"),
+        ] {
+            let error = run(&[given], &files).unwrap_err();
+            assert!(error.starts_with(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_emitted_follows_and_is_transformed_too() {
+        let manifest = "<transform dir path=a -> emit file path=%(path)/f>\n\
+            <transform file dir -> default mode 0755>\n\
+            <transform file -> emit link path=l target=%(path)>\n\
+            <transform file -> drop>\n\
+            <transform link -> add mark x>\n\
+            dir path=a\ndir path=b\n";
+        assert_eq!(
+            text(manifest),
+            "dir mode=0755 path=a\nlink mark=x path=l target=a/f\ndir mode=0755 path=b\n"
+        );
+        let round = "<transform dir -> emit dir path=%(path)/x>\ndir path=a\n";
+        let error = run(&["m"], &[("m", round)]).unwrap_err();
+        assert!(error.starts_with("m:1:1: emits what it matches"), "{error}");
+    }
+
+    #[test]
+    fn the_package_as_a_whole() {
+        let manifest = "set name=pkg.fmri value=pkg:/a@1\nset name=x value=1\ndir path=a\n";
+        let transforms = "<transform pkg -> print %{pkg.fmri.name} %{x}>\n\
+            <transform pkg x=1 -> emit depend fmri=b type=require>\n\
+            <transform pkg x=2 -> emit depend fmri=c type=require>\n\
+            <transform depend -> print %(fmri)>\n";
+        let files = [("m", manifest), ("t", transforms)];
+        let done = run(&["m", "t"], &files).unwrap();
+        assert_eq!(done.printed, ["a 1", "b"]);
+        let expected = format!("{manifest}depend fmri=b type=require\n");
+        assert_eq!(done.source_text().unwrap(), expected);
+    }
+
+    #[test]
+    fn packages_that_are_not_wanted() {
+        for end in ["abort", "exit", "exit 0"] {
+            let transforms = format!("<transform set name=x -> {end}>\n");
+            let files = [("m", "dir path=a\nset name=x value=1\n"), ("t", &transforms)];
+            let done = run(&["m", "t"], &files).unwrap();
+            assert!(done.actions.is_none(), "{end}");
+            assert_eq!(done.source_text(), None);
+        }
+        let files = [("m", "set name=x value=1\n"), ("t", "<transform -> exit 0 no %(name)>\n")];
+        assert_eq!(run(&["m", "t"], &files).unwrap().printed, ["no x"]);
+        let files = [("m", "set name=x value=1\n"), ("t", "<transform -> exit 7 bad %(name)>\n")];
+        let error = run(&["m", "t"], &files).unwrap_err();
+        assert_eq!(error, "t:1:1: the transform ends with 7: bad x (at m:1)");
     }
 }

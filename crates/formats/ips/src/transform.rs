@@ -7,7 +7,7 @@ use fancy_regex::Regex;
 
 use crate::grammar::key_values;
 use crate::mogrify::Located;
-use crate::operands::{PAYLOAD, PackageValues, expand, values, words};
+use crate::operands::{PAYLOAD, PackageValues, Scope, refers, values, words};
 use crate::{Action, ActionKind, Error};
 
 /// A rule that changes the actions it matches.
@@ -21,7 +21,7 @@ pub(crate) struct Transform {
     operation: Operation,
 }
 
-/// What a transform does. Texts may refer to attributes and groups; see [`expand`].
+/// What a transform does. Texts may refer to attributes and groups; see [`Scope::expand`].
 #[derive(Debug)]
 enum Operation {
     Abort,
@@ -29,11 +29,18 @@ enum Operation {
     Default { key: String, value: String },
     Delete { key: String, matching: Regex },
     Drop,
-    Edit { key: String, matching: Regex, replacement: String },
+    Edit { key: String, matching: Matching, replacement: String },
     Emit(String),
     Exit { code: i32, message: String },
     Print(String),
     Set { key: String, value: String },
+}
+
+/// The pattern of an edit: what refers to values is compiled when they are known.
+#[derive(Debug)]
+enum Matching {
+    Compiled(Regex),
+    Text(String),
 }
 
 /// What becomes of the action after one transform.
@@ -46,8 +53,8 @@ pub(crate) enum Outcome {
     Emit(Option<Located>),
     /// Something was printed.
     Print(String),
-    /// The package is not wanted.
-    Abort,
+    /// The package is not wanted; perhaps it is said why.
+    Abort(Option<String>),
 }
 
 impl Transform {
@@ -78,6 +85,7 @@ impl Transform {
         }
         if transform.kinds.is_empty() && !transform.package {
             transform.kinds.extend(ActionKind::ALL);
+            transform.package = true;
         }
         for (key, pattern) in key_values(rest).map_err(|error| error.problem)? {
             transform.conditions.push((key, start(&pattern)?));
@@ -110,41 +118,40 @@ impl Transform {
                 Some(located) => values(&located.action, key),
                 None => package.list(key).to_vec(),
             };
-            let mut found = false;
+            // Every value must match; an attribute that is not there does not.
+            if values.is_empty() {
+                return Ok(Outcome::Continue);
+            }
             for value in &values {
                 let captures =
                     pattern.captures(value).map_err(|error| refuse(error.to_string()))?;
-                if let Some(captures) = captures {
-                    let texts = captures.iter().skip(1);
-                    groups
-                        .extend(texts.map(|g| g.map_or(String::new(), |g| g.as_str().to_owned())));
-                    found = true;
-                    break;
-                }
-            }
-            if !found {
-                return Ok(Outcome::Continue);
+                let Some(captures) = captures else { return Ok(Outcome::Continue) };
+                let texts = captures.iter().skip(1);
+                groups.extend(texts.map(|group| group.map(|group| group.as_str().to_owned())));
             }
         }
         let place = located
             .as_ref()
             .map_or(String::new(), |l| format!(" (at {}:{})", l.file.display(), l.line));
         let refuse = |problem: String| refuse(problem + &place);
-        let nothing = Action::new(ActionKind::Set, crate::Attributes::new());
-        let action = located.as_ref().map_or(&nothing, |located| &located.action);
-        let expand = |text: &str| expand(text, action, package, &groups);
+        let scope = Scope { located: located.as_deref(), package, groups: &groups };
+        let expand = |text: &str| scope.expand(text, false);
+        let expand_quoted = |text: &str| scope.expand(text, true);
         match &self.operation {
-            Operation::Abort => Ok(Outcome::Abort),
+            Operation::Abort => Ok(Outcome::Abort(None)),
             Operation::Drop => Ok(Outcome::Drop),
-            Operation::Exit { code: 0, .. } => Ok(Outcome::Abort),
+            Operation::Exit { code: 0, message } => {
+                let message = expand_quoted(message).map_err(&refuse)?;
+                Ok(Outcome::Abort(Some(message).filter(|message| !message.is_empty())))
+            }
             Operation::Exit { code, message } => {
-                let message = expand(message).map_err(&refuse)?;
+                let message = expand_quoted(message).map_err(&refuse)?;
                 Err(refuse(format!("the transform ends with {code}: {message}")))
             }
-            Operation::Print(text) => Ok(Outcome::Print(expand(text).map_err(&refuse)?)),
+            Operation::Print(text) => Ok(Outcome::Print(expand_quoted(text).map_err(&refuse)?)),
             Operation::Emit(text) => {
-                let text = expand(text).map_err(&refuse)?;
-                if text.trim().is_empty() || text.starts_with('#') {
+                let text = expand_quoted(text).map_err(&refuse)?;
+                if text.trim().is_empty() || text.trim_start().starts_with('#') {
                     return Ok(Outcome::Emit(None));
                 }
                 match Action::parse(&text) {
@@ -159,15 +166,19 @@ impl Transform {
             Operation::Add { key, value }
             | Operation::Default { key, value }
             | Operation::Set { key, value } => {
+                let key = expand(key).map_err(&refuse)?;
+                let old = scope.values(&key);
+                if matches!(self.operation, Operation::Default { .. }) && !old.is_empty() {
+                    return Ok(Outcome::Continue);
+                }
                 let value = expand(value).map_err(&refuse)?;
                 if let Some(located) = located {
-                    let mut list = values(&located.action, key);
-                    match &self.operation {
-                        Operation::Add { .. } => list.push(value),
-                        Operation::Default { .. } if !list.is_empty() => {}
-                        _ => list = vec![value],
+                    let mut list = old;
+                    if !matches!(self.operation, Operation::Add { .. }) {
+                        list.clear();
                     }
-                    set_values(&mut located.action, key, list);
+                    list.push(value);
+                    set_values(&mut located.action, &key, list);
                 }
                 Ok(Outcome::Continue)
             }
@@ -184,16 +195,29 @@ impl Transform {
                 Ok(Outcome::Continue)
             }
             Operation::Edit { key, matching, replacement } => {
+                let key = expand(key).map_err(&refuse)?;
+                if scope.values(&key).is_empty() {
+                    return Ok(Outcome::Continue);
+                }
                 let replacement = expand(replacement).map_err(&refuse)?;
+                let compiled;
+                let matching = match matching {
+                    Matching::Compiled(regex) => regex,
+                    Matching::Text(text) => {
+                        let text = expand(text).map_err(&refuse)?;
+                        compiled = regex(&text, &text).map_err(&refuse)?;
+                        &compiled
+                    }
+                };
                 if let Some(located) = located {
                     let mut edited = Vec::new();
-                    for value in values(&located.action, key) {
+                    for value in values(&located.action, &key) {
                         edited.push(
                             replace(matching, &value, &replacement)
                                 .map_err(|error| refuse(error.to_string()))?,
                         );
                     }
-                    set_values(&mut located.action, key, edited);
+                    set_values(&mut located.action, &key, edited);
                 }
                 Ok(Outcome::Continue)
             }
@@ -270,12 +294,16 @@ impl Operation {
             "set" => two().map(|(key, value)| Self::Set { key, value }),
             "delete" => {
                 let (key, pattern) = two()?;
-                Ok(Self::Delete { key, matching: start(&pattern)? })
+                Ok(Self::Delete { key, matching: regex(&pattern, &pattern)? })
             }
             "edit" => match &words(rest)?[..] {
                 [key, pattern, replacement @ ..] if replacement.len() < 2 => Ok(Self::Edit {
                     key: key.clone(),
-                    matching: regex(pattern, pattern)?,
+                    matching: if refers(pattern) {
+                        Matching::Text(pattern.clone())
+                    } else {
+                        Matching::Compiled(regex(pattern, pattern)?)
+                    },
                     replacement: replacement.first().cloned().unwrap_or_default(),
                 }),
                 _ => Err(format!(
@@ -306,12 +334,13 @@ mod tests {
         let transform = Transform::parse(transform, Path::new("t").into(), 1)?;
         let action = Action::parse(action).unwrap();
         let mut located = Located { file: Path::new("m").into(), line: 3, action };
-        let package = PackageValues::of([Action::set("pkg.fmri", "pkg:/a@1")].iter());
+        let mut package = PackageValues::default();
+        package.add(&Action::set("pkg.fmri", "pkg:/a@1"));
         let outcome = transform.apply(Some(&mut located), &package).map_err(|e| e.to_string())?;
         let other = match outcome {
             Outcome::Continue => None,
             Outcome::Drop => Some("drop".to_owned()),
-            Outcome::Abort => Some("abort".to_owned()),
+            Outcome::Abort(_) => Some("abort".to_owned()),
             Outcome::Print(text) => Some(text),
             Outcome::Emit(located) => Some(located.map_or(String::new(), |l| l.action.to_string())),
         };
@@ -341,9 +370,15 @@ mod tests {
         ] {
             assert_eq!(changed(transform, dir), expected, "{transform}");
         }
-        assert_eq!(changed("dir -> delete v b", "dir path=a v=a v=b v=bc"), "dir path=a v=a");
+        assert_eq!(changed("dir -> delete v b", "dir path=a v=a v=b v=cb"), "dir path=a v=a");
+        assert_eq!(changed("dir -> delete v ^b", "dir path=a v=a v=b v=cb"), "dir path=a v=a v=cb");
         assert_eq!(changed("dir -> delete v .*", "dir path=a v=a v=b"), "dir path=a");
-        assert_eq!(changed("dir v=c -> set x y", "dir path=a v=a v=c"), "dir path=a v=a v=c x=y");
+        // Each of several values must match.
+        assert_eq!(changed("dir v=c -> set x y", "dir path=a v=a v=c"), "dir path=a v=a v=c");
+        assert_eq!(changed("dir v=a|c -> set x y", "dir path=a v=a v=c"), "dir path=a v=a v=c x=y");
+        assert_eq!(changed("dir -> edit path %(v) x", "dir path=abc v=b"), "dir path=axc v=b");
+        assert_eq!(changed("dir -> set %(v) x", "dir path=a v=b"), "dir b=x path=a v=b");
+        assert_eq!(changed("dir -> default path %(none)", "dir path=a"), "dir path=a");
         assert_eq!(changed("file -> set action.hash x", "file path=a"), "file x path=a");
     }
 
@@ -356,6 +391,12 @@ mod tests {
         assert_eq!(
             outcome("license license=.*/.+ -> print L=\"$L %(license)\"").as_deref(),
             Some("L=\"$L a/b\"")
+        );
+        let quoted = "print %(license;prefix=<;suffix=>) %(x;notfound=\"a;b\") %(action.name)/%(action.key;noquote) \
+                      %(pkg.manifest.filename):%(pkg.manifest.lineno) %{pkg.fmri.name}";
+        assert_eq!(
+            run(&format!("-> {quoted}"), "license license=\"a b\"").unwrap().1.as_deref(),
+            Some("<\"a b\"> a;b license/a b m:3 a")
         );
         assert_eq!(
             outcome("license license=(.) -> emit set name=%<1> value=\"x y\"").as_deref(),
@@ -375,6 +416,7 @@ mod tests {
             ("dir -> add x", "needs an attribute"),
             ("dir -> add x 'y", "never closed"),
             ("dir -> set x %<1>", "no group 1"),
+            ("dir path=(b)?a -> set x %<1>", "matched nothing"),
             ("dir -> set x %(owner)", "no value for owner"),
             ("dir -> set x %(path", ") is missing"),
             ("dir -> exit 3 no %(path)", "ends with 3: no a (at m:3)"),
