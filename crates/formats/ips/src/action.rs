@@ -146,6 +146,11 @@ impl Action {
         self.get(self.kind.key_attribute())
     }
 
+    /// Checks what must hold of an action before it is published. Says what is wrong.
+    pub fn validate(&self) -> Result<(), String> {
+        crate::validate::check(self)
+    }
+
     /// The path at which it delivers something, without a leading `/`.
     pub fn path(&self) -> Option<&str> {
         self.kind.is_path().then(|| self.get("path")).flatten()

@@ -8,7 +8,7 @@
 //! (`.p5p`); [`open_origin`] opens whichever is there. Both are written here as well: [`publish()`]
 //! turns manifests in source form ([`Mogrify`]: macros, includes, transforms) and files into
 //! packages of a repository, [`PackageArchive::write`] and [`Repository::copy_packages`] copy
-//! packages from any origin. Payloads are checked against their manifests whenever they are read.
+//! packages from any origin, [`republish()`] passes them through transforms on the way. Payloads are checked against their manifests whenever they are read.
 //! Nothing that is written depends on the clock, on directory order or on the number of threads.
 //!
 //! A [`Lock`] settles which packages a build takes, with the digests of their manifests.
@@ -51,9 +51,11 @@ mod manifest;
 mod mogrify;
 mod operands;
 mod origin;
+mod packages;
 mod payload;
 mod publish;
 mod repository;
+mod republish;
 mod solve;
 mod timestamp;
 mod transform;
@@ -83,9 +85,11 @@ pub use lock::{Change, ChangeKind, Lock, LockOrigin, LockedOrigin, LockedPackage
 pub use manifest::{Line, Manifest};
 pub use mogrify::{Located, Mogrified, Mogrify};
 pub use origin::{Origin, StoredPayload, Wanted, newest, open_origin};
+pub use packages::Packages;
 pub use payload::{Payload, PayloadReader};
 pub use publish::{Publication, publish};
 pub use repository::Repository;
+pub use republish::{Republication, Republished, republish};
 pub use solve::{Chosen, Solution, SolveOptions, match_stems, solve, solve_removal, solve_with};
 pub use timestamp::{Timestamp, TimestampError};
 pub use variants::Variants;

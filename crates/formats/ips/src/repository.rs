@@ -205,8 +205,14 @@ impl Repository {
         Ok(payload)
     }
 
-    /// Copies a payload from another origin, after checking it.
-    fn copy_payload(&self, publisher: &str, sha1: &str, from: &dyn Origin) -> Result<(), Error> {
+    /// Copies a payload of one of another origin's publishers as it is stored, after checking it.
+    pub(crate) fn copy_payload(
+        &self,
+        publisher: &str,
+        sha1: &str,
+        from: &dyn Origin,
+        theirs: &str,
+    ) -> Result<(), Error> {
         let path = self.payload_path(publisher, sha1)?;
         if path.exists() {
             return Ok(());
@@ -214,7 +220,7 @@ impl Repository {
         if let Some(parent) = path.parent() {
             create_directory(parent)?;
         }
-        let mut stored = from.stored_payload(publisher, sha1)?.reader;
+        let mut stored = from.stored_payload(theirs, sha1)?.reader;
         let mut new = beside(&path)?;
         io::copy(&mut stored, &mut new).map_err(Error::io("write", &path))?;
         let again = new.reopen().map_err(Error::io("read", &path))?;
@@ -279,7 +285,7 @@ impl Repository {
             let publisher = fmri.publisher.clone().unwrap_or_default();
             for action in manifest.actions().filter(|action| action.kind.has_payload()) {
                 let sha1 = action.payload.as_deref().unwrap_or_default();
-                self.copy_payload(&publisher, sha1, from)?;
+                self.copy_payload(&publisher, sha1, from, &publisher)?;
             }
             self.add_manifest(fmri, &text)?;
         }

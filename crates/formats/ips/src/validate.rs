@@ -65,7 +65,8 @@ pub(crate) fn validate_package(actions: &[Located]) -> Result<(), Error> {
     Ok(())
 }
 
-fn check(action: &Action) -> Result<(), String> {
+/// Checks one action. Says what is wrong.
+pub(crate) fn check(action: &Action) -> Result<(), String> {
     let kind = action.kind;
     let required = |key: &str| {
         let values = action.attributes.list(key);

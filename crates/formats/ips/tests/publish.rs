@@ -7,8 +7,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ips::{
-    Action, Error, Fmri, Origin, PackageArchive, Publication, Repository, Timestamp, newest,
-    open_origin, publish,
+    Action, Error, Fmri, Mogrify, Origin, PackageArchive, Publication, Repository, Republication,
+    Republished, Timestamp, newest, open_origin, publish, republish,
 };
 
 const HELLO: &str = "\
@@ -287,4 +287,108 @@ fn a_package_that_is_not_wanted_is_left_out() {
         <transform set name=variant.arch value=^(?!i386).+$ -> abort>\n";
     fs::write(site.path("hello.p5m"), text).unwrap();
     assert_eq!(site.repository("repo").unwrap().len(), 1);
+}
+
+/// Republishes the repository `from` into `to` with a text of transforms.
+fn republished(site: &Site, to: &str, transforms: &str) -> Result<Republished, Error> {
+    fs::write(site.path("transforms"), transforms).unwrap();
+    let from = Repository::open(site.path("from"))?;
+    let options = Republication {
+        transforms: vec![site.path("transforms")],
+        mogrify: Mogrify::default(),
+        publisher: None,
+        timestamp: None,
+        date: time("20260304T050607Z"),
+    };
+    let mut to = Repository::create(site.path(to), "example.com")?;
+    republish(&mut to, &from, from.packages(), &options)
+}
+
+#[test]
+fn republished_packages_are_transformed_and_their_payloads_are_not() {
+    let site = Site::new();
+    site.repository("from").unwrap();
+    let done = republished(
+        &site,
+        "to",
+        "<transform set name=pkg.fmri -> edit value example.com/ other.example.com/>\n\
+         <transform file path=usr/bin/hello -> set mode 0755>\n\
+         <transform file path=usr/bin/other -> drop>\n\
+         <transform set name=pkg.obsolete -> abort>\n\
+         <transform license -> print %(license)>\n",
+    )
+    .unwrap();
+    let names: Vec<String> = done
+        .packages
+        .iter()
+        .map(|(old, new)| format!("{old} {}", new.as_ref().map_or("none".into(), Fmri::to_string)))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "pkg://example.com/app/hello@1.0,5.11-3.1:20260102T030405Z \
+             pkg://other.example.com/app/hello@1.0,5.11-3.1:20260102T030405Z",
+            "pkg://extra/old@0.9,5.11-1:20260102T030405Z none",
+        ]
+    );
+    assert_eq!(done.printed, ["MIT"]);
+
+    let (from, to) =
+        (open_origin(site.path("from")).unwrap(), open_origin(site.path("to")).unwrap());
+    assert_eq!(to.packages().len(), 1);
+    let fmri = &to.packages()[0];
+    let (old, new) =
+        (from.manifest_text(&from.packages()[0]).unwrap(), to.manifest_text(fmri).unwrap());
+    assert!(new.starts_with(&format!("set name=pkg.fmri value={}\n", fmri.long())));
+    let expected: String = old
+        .lines()
+        .skip(1)
+        .filter(|line| !line.contains("path=usr/bin/other"))
+        .map(|line| {
+            let hello = line.contains("path=usr/bin/hello");
+            if hello { line.replace("mode=0555", "mode=0755") } else { line.to_owned() }
+        })
+        .map(|line| line + "\n")
+        .collect();
+    assert_eq!(new.split_once('\n').unwrap().1, expected, "all else stays, byte for byte");
+    for action in to.manifest(fmri).unwrap().actions().filter(|action| action.kind.has_payload()) {
+        let sha1 = action.payload.as_deref().unwrap();
+        let stored = |origin: &dyn Origin, publisher: &str| {
+            let mut bytes = Vec::new();
+            origin.stored_payload(publisher, sha1).unwrap().reader.read_to_end(&mut bytes).unwrap();
+            bytes
+        };
+        assert_eq!(stored(&*to, "other.example.com"), stored(&*from, "example.com"));
+        read(&*to, fmri, action);
+    }
+    // The same once more changes nothing; the same into another place is the same.
+    let before = tree(&site.path("to"));
+    let transforms = fs::read_to_string(site.path("transforms")).unwrap();
+    republished(&site, "to", &transforms).unwrap();
+    assert_eq!(tree(&site.path("to")), before);
+    republished(&site, "again", &transforms).unwrap();
+    assert_eq!(tree(&site.path("again")), before);
+}
+
+#[test]
+fn what_cannot_be_republished() {
+    let site = Site::new();
+    site.repository("from").unwrap();
+    for (transforms, problem) in [
+        ("<transform set name=pkg.fmri -> drop>", "may take away its pkg.fmri"),
+        ("<transform set name=pkg.fmri -> set value pkg:/a>", "the package has no version"),
+        ("<transform set name=pkg.fmri -> set value pkg:/a@1>", "would both become"),
+        ("<transform file -> delete mode .>", "lacks mode="),
+        (
+            "<transform license -> set action.hash 0000000000000000000000000000000000000000>",
+            "is missing",
+        ),
+        ("<transform license -> delete action.hash .>", "names its payload by hash"),
+        ("<transform set -> exit 3 no>", "ends with 3"),
+    ] {
+        let error = republished(&site, "to", transforms).unwrap_err().to_string();
+        assert!(error.contains(problem), "{transforms}: {error}");
+        let packages = Repository::open(site.path("to")).unwrap().packages().len();
+        assert_eq!(packages, 0, "{transforms}: nothing is published");
+    }
 }

@@ -89,7 +89,7 @@ impl Pattern {
         }
     }
 
-    fn matches(&self, stem: &str) -> bool {
+    pub(crate) fn matches(&self, stem: &str) -> bool {
         let wanted: Vec<&str> = self.stem.split('/').collect();
         let there: Vec<&str> = stem.split('/').collect();
         if self.stem == "*" {
