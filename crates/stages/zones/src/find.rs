@@ -6,10 +6,10 @@ use std::io::Read as _;
 use proto::{Proto, ProtoPath};
 
 use crate::closure::{Closure, Member, Reason};
-use crate::elf::{self, Class, Elf};
 use crate::feature::Feature;
 use crate::root::Root;
 use crate::{Error, linker, plugins};
+use elf::{Class, Elf};
 
 /// The longest `#!` line that is read, as in the illumos kernel.
 const LONGEST_SCRIPT_LINE: u64 = 1024;

@@ -15,7 +15,6 @@
 //! runtime linker are those that ld.so.1(1) documents.
 
 mod closure;
-mod elf;
 mod error;
 mod feature;
 mod find;

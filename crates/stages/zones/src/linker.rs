@@ -2,7 +2,7 @@
 
 use proto::ProtoPath;
 
-use crate::elf::{Class, Elf};
+use elf::{Class, Elf};
 
 /// `EM_X86_64`.
 const AMD64: u16 = 62;

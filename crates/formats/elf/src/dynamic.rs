@@ -1,13 +1,11 @@
-//! What the runtime linker reads in an ELF file: program headers and the dynamic section.
-//!
-//! Section headers are not looked at, for the linker does not either and strip(1) may drop them.
+//! The dynamic section, and what leads to it.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 
 use object::Endianness;
 use object::elf::{self, FileHeader32, FileHeader64};
-use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _};
+use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _};
 use object::read::{ReadCache, ReadRef};
 
 /// The larger of the limits on one string table; real ones are below 1 MiB.
@@ -15,40 +13,43 @@ const LONGEST_TABLE: u64 = 64 << 20;
 
 /// What kind of process an ELF file can be part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Class {
+pub struct Class {
     /// Whether it is ELF64.
-    pub(crate) wide: bool,
+    pub wide: bool,
     /// `e_machine`.
-    pub(crate) machine: u16,
+    pub machine: u16,
 }
 
 /// What an ELF file asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Elf {
-    pub(crate) class: Class,
+pub struct Elf {
+    /// 32 or 64 bits, and the machine.
+    pub class: Class,
     /// `PT_INTERP`.
-    pub(crate) interpreter: Option<String>,
+    pub interpreter: Option<String>,
     /// `DT_NEEDED`, in order.
-    pub(crate) needed: Vec<String>,
+    pub needed: Vec<String>,
+    /// `DT_SUNW_FILTER`: libraries that give some of the symbols this one only stands for.
+    pub symbol_filters: Vec<String>,
     /// `DT_FILTER`: libraries that this one only stands for.
-    pub(crate) filters: Vec<String>,
+    pub filters: Vec<String>,
     /// `DT_AUXILIARY`: libraries used in its place where they exist.
-    pub(crate) auxiliaries: Vec<String>,
+    pub auxiliaries: Vec<String>,
     /// `DT_RUNPATH`, else `DT_RPATH`: illumos treats both the same.
-    pub(crate) run_path: Vec<String>,
+    pub run_path: Vec<String>,
     /// `DF_1_NODEFLIB`: the default directories are not searched.
-    pub(crate) no_default: bool,
+    pub no_default: bool,
 }
 
 impl Class {
     /// The words for messages.
-    pub(crate) fn words(self) -> &'static str {
+    pub fn words(self) -> &'static str {
         if self.wide { "64-bit" } else { "32-bit" }
     }
 }
 
 /// Reads a file; none if it does not begin as ELF does.
-pub(crate) fn read(file: File) -> Result<Option<Elf>, String> {
+pub fn read(file: File) -> Result<Option<Elf>, String> {
     let cache = ReadCache::new(file);
     let Ok(ident) = cache.read_bytes_at(0, 5) else { return Ok(None) };
     if ident[..4] != elf::ELFMAG {
@@ -75,6 +76,7 @@ fn parse<H: FileHeader<Endian = Endianness>>(
         class,
         interpreter: None,
         needed: Vec::new(),
+        symbol_filters: Vec::new(),
         filters: Vec::new(),
         auxiliaries: Vec::new(),
         run_path: Vec::new(),
@@ -89,10 +91,28 @@ fn parse<H: FileHeader<Endian = Endianness>>(
             dynamic = Some(entries);
         }
     }
+    // Only kernel modules are loaded from relocatable objects, by their sections.
+    let mut section_strings = None;
+    if dynamic.is_none() && header.e_type(endian) == elf::ET_REL {
+        let sections = header.section_headers(endian, data).map_err(text)?;
+        for section in sections {
+            if section.sh_type(endian) == elf::SHT_DYNAMIC {
+                let entries = section.data_as_array::<H::Dyn, _>(endian, data).map_err(text)?;
+                let link = usize::try_from(section.sh_link(endian)).unwrap_or(usize::MAX);
+                let names = sections.get(link).ok_or("its dynamic section names no strings")?;
+                if names.sh_size(endian).into() > LONGEST_TABLE {
+                    return Err("its string table is too long".to_owned());
+                }
+                section_strings = Some(names.data(endian, data).map_err(text)?);
+                dynamic = Some(entries);
+            }
+        }
+    }
     let Some(dynamic) = dynamic else { return Ok(found) };
     let live = || dynamic.iter().take_while(|entry| entry.tag(endian) != elf::DT_NULL);
     let value = |tag| live().find(|entry| entry.tag(endian) == tag).map(|entry| entry.val(endian));
     let strings = match (value(elf::DT_STRTAB), value(elf::DT_STRSZ)) {
+        _ if section_strings.is_some() => section_strings.unwrap_or_default(),
         (Some(address), Some(size)) => {
             let segment = segments.iter().find(|segment| {
                 let start = segment.p_vaddr(endian).into();
@@ -134,6 +154,7 @@ fn parse<H: FileHeader<Endian = Endianness>>(
                     found.needed.push(name);
                 }
             }
+            SUNW_FILTER => found.symbol_filters.push(name(value)?),
             elf::DT_FILTER => found.filters.push(name(value)?),
             elf::DT_AUXILIARY => found.auxiliaries.push(name(value)?),
             elf::DT_RUNPATH => run_path = Some(name(value)?),
@@ -148,9 +169,85 @@ fn parse<H: FileHeader<Endian = Endianness>>(
     Ok(found)
 }
 
+/// `DT_SUNW_FILTER`.
+const SUNW_FILTER: elf::DynamicTag = elf::DynamicTag(0x6000_000f);
+
 /// `DF_1_NODEFLIB`.
 const NODEFLIB: u64 = 0x800;
 
 fn string(bytes: &[u8]) -> Result<String, String> {
     String::from_utf8(bytes.to_vec()).map_err(|_| "a name in it is not UTF-8".to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn of(bytes: &[u8]) -> Result<Option<Elf>, String> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        read(file)
+    }
+
+    /// A kernel module by hand: an object file with a dynamic section and its strings.
+    fn module() -> Vec<u8> {
+        let mut file = vec![0; 64];
+        file[..20].copy_from_slice(&[
+            0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 62, 0,
+        ]);
+        let strings = b"\0misc/tem\0fs/specfs\0";
+        let dynamic: Vec<u8> = [(1u64, 1u64), (1, 10), (0x6000_000f, 1), (0, 0)]
+            .iter()
+            .flat_map(|(tag, value)| [tag.to_le_bytes(), value.to_le_bytes()].concat())
+            .collect();
+        let strings_at = file.len();
+        file.extend(strings);
+        file.resize(file.len().next_multiple_of(8), 0);
+        let dynamic_at = file.len();
+        file.extend(&dynamic);
+        let table = file.len();
+        let sections = [
+            (0u32, 0, 0, 0u32),
+            (3, strings_at, strings.len(), 0),
+            (6, dynamic_at, dynamic.len(), 1),
+        ];
+        for (kind, offset, size, link) in sections {
+            let mut header = vec![0; 64];
+            header[4..8].copy_from_slice(&kind.to_le_bytes());
+            header[24..32].copy_from_slice(&(offset as u64).to_le_bytes());
+            header[32..40].copy_from_slice(&(size as u64).to_le_bytes());
+            header[40..44].copy_from_slice(&link.to_le_bytes());
+            file.extend(header);
+        }
+        file[40..48].copy_from_slice(&(table as u64).to_le_bytes());
+        file[52] = 64;
+        file[58] = 64;
+        file[60] = sections.len() as u8;
+        file[62] = 1;
+        file
+    }
+
+    #[test]
+    fn a_kernel_module() {
+        let elf = of(&module()).unwrap().unwrap();
+        assert_eq!(elf.needed, ["misc/tem", "fs/specfs"]);
+        assert_eq!(elf.symbol_filters, ["misc/tem"]);
+        assert!(elf.class.wide);
+    }
+
+    #[test]
+    fn what_is_cut_short_or_none_at_all() {
+        assert_eq!(of(b"").unwrap(), None);
+        assert_eq!(of(b"#!/bin/sh\n").unwrap(), None);
+        let module = module();
+        for length in 5..module.len() {
+            assert!(of(&module[..length]).is_err(), "{length}");
+        }
+        let mut bad = module.clone();
+        bad[4] = 3;
+        assert!(of(&bad).unwrap_err().contains("class 3"));
+    }
 }
