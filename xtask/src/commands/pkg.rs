@@ -1,12 +1,22 @@
 //! `cargo xtask pkg`: packages, one file per verb.
 
+mod contents;
+mod diff;
+mod generate;
+mod info;
+mod lint;
+mod list;
 mod mogrify;
+mod republish;
+mod resolve;
+mod search;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use ips::{Packages, Timestamp};
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -21,13 +31,31 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    List(list::List),
+    Contents(contents::Contents),
+    Info(info::Info),
+    Search(search::Search),
+    Diff(diff::Diff),
+    Lint(lint::Lint),
     Mogrify(mogrify::Mogrify),
+    Generate(generate::Generate),
+    Resolve(resolve::Resolve),
+    Republish(republish::Republish),
 }
 
 impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         match self.command {
+            Command::List(arguments) => arguments.run(printer),
+            Command::Contents(arguments) => arguments.run(printer),
+            Command::Info(arguments) => arguments.run(printer),
+            Command::Search(arguments) => arguments.run(printer),
+            Command::Diff(arguments) => arguments.run(printer),
+            Command::Lint(arguments) => arguments.run(printer),
             Command::Mogrify(arguments) => arguments.run(printer),
+            Command::Generate(arguments) => arguments.run(printer),
+            Command::Resolve(arguments) => arguments.run(printer),
+            Command::Republish(arguments) => arguments.run(printer),
         }
     }
 }
@@ -38,6 +66,20 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("NAME=VALUE was expected".to_owned()),
     }
+}
+
+/// Opens an image, a repository or a package archive.
+fn open(place: &Path) -> Result<Packages, Failure> {
+    if !place.exists() {
+        return Err(Failure::missing(format!("{} is missing", place.display())));
+    }
+    Packages::open(place).map_err(failure)
+}
+
+/// Seconds since 1970, as packages have them.
+fn timestamp(seconds: i64) -> Result<Timestamp, Failure> {
+    Timestamp::from_epoch(seconds)
+        .ok_or_else(|| Failure::usage(format!("{seconds} is no time that packages can have")))
 }
 
 /// What went wrong with packages, with the status that fits.
