@@ -377,7 +377,7 @@ fn what_cannot_be_republished() {
     for (transforms, problem) in [
         ("<transform set name=pkg.fmri -> drop>", "may take away its pkg.fmri"),
         ("<transform set name=pkg.fmri -> set value pkg:/a>", "the package has no version"),
-        ("<transform set name=pkg.fmri -> set value pkg:/a@1>", "would both become"),
+        ("<transform set name=pkg.fmri -> set value pkg://p/a@1>", "would both become"),
         ("<transform file -> delete mode .>", "lacks mode="),
         (
             "<transform license -> set action.hash 0000000000000000000000000000000000000000>",

@@ -13,8 +13,8 @@ const GOOD: &str = "set name=pkg.summary value=x\n";
 
 /// The manifest of a package; `text` is what it has besides a name and a summary.
 fn package(name: &str, text: &str) -> Arc<Manifest> {
-    let summary =
-        if text.contains("pkg.summary") || text.contains("value=true") { "" } else { GOOD };
+    let said = ["pkg.summary", "pkg.obsolete", "pkg.renamed"];
+    let summary = if said.iter().any(|name| text.contains(name)) { "" } else { GOOD };
     let named = if text.contains("pkg.fmri") || text == "nameless" {
         String::new()
     } else {

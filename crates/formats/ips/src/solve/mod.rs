@@ -20,7 +20,8 @@ use catalog::{Candidate, Candidates, Wish};
 use circumstances::Circumstances;
 use depend::{DependKind, Limit};
 pub use installed::{match_stems, solve_removal};
-use pattern::{Pattern, Versions};
+pub(crate) use pattern::Pattern;
+use pattern::Versions;
 use provider::{Barred, Provider, Range};
 use resolvo::{Problem, Solver, UnsolvableOrCancelled};
 
