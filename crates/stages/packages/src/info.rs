@@ -93,10 +93,13 @@ fn describe(packages: &Packages, fmri: &Fmri) -> Result<Info, Error> {
 /// As `pkg info` prints it.
 impl fmt::Display for Info {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Labels end where the longest of them does.
+        let last_install = self.last_install.as_deref().and_then(instant);
+        let width = if last_install.is_some() { 17 } else { 14 };
         let mut line = |name: &str, value: &str| {
             // Further lines of a text stand below its first.
-            let value = value.replace('\n', &format!("\n{:18}", ""));
-            writeln!(f, "{name:>16}: {value}")
+            let value = value.replace('\n', &format!("\n{:1$}", "", width + 2));
+            writeln!(f, "{name:>width$}: {value}")
         };
         line("Name", &self.fmri.stem)?;
         line("Summary", self.summary.as_deref().unwrap_or_default())?;
@@ -137,7 +140,7 @@ impl fmt::Display for Info {
                 line("Packaging Date", &date(time.epoch()))?;
             }
         }
-        if let Some(time) = self.last_install.as_deref().and_then(instant) {
+        if let Some(time) = last_install {
             line("Last Install Time", &date(time))?;
         }
         line("Size", &size(self.size))?;

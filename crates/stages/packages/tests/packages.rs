@@ -100,18 +100,18 @@ fn a_small_repository() {
     assert_eq!(described[0].renamed_to, ["pkg:/system/shell"]);
     assert_eq!(
         described[1].to_string(),
-        "            Name: system/shell
-         Summary: A shell
-     Description: Reads commands and runs them
-        Category: System/Shells
-           State: Not installed
-       Publisher: test
-         Version: 1.0
-          Branch: 2
-  Packaging Date: January 02, 2026 at 03:04:05 AM
-            Size: 12.00 B
-        Licenses: MPL
-            FMRI: pkg://test/system/shell@1.0-2:20260102T030405Z
+        "          Name: system/shell
+       Summary: A shell
+   Description: Reads commands and runs them
+      Category: System/Shells
+         State: Not installed
+     Publisher: test
+       Version: 1.0
+        Branch: 2
+Packaging Date: January 02, 2026 at 03:04:05 AM
+          Size: 12.00 B
+      Licenses: MPL
+          FMRI: pkg://test/system/shell@1.0-2:20260102T030405Z
 "
     );
 
