@@ -1,6 +1,8 @@
 //! Holds the proto against the packages the zone gets.
 
-use ips::{ActionKind, Image};
+use std::collections::BTreeSet;
+
+use ips::{ActionKind, Fmri, Image};
 use proto::{Kind, Proto, ProtoPath};
 
 use crate::Error;
@@ -12,7 +14,12 @@ use crate::plan::{Plan, is_overlay};
 pub(crate) fn check(proto: &Proto, image: &Image, plan: &Plan) -> Result<(), Error> {
     let overlaid = plan.overlaid();
     let mut problems = Vec::new();
+    let installed: BTreeSet<&Fmri> = image.packages.iter().map(|package| &package.fmri).collect();
     for (package, action) in plan.actions() {
+        // A zone of a development system may get what the system itself does not have.
+        if !installed.contains(&package.fmri) {
+            continue;
+        }
         let Some(text) = action.path() else { continue };
         let covered = overlaid.contains(text) && !is_overlay(action);
         // Of mediated links, only the chosen one is there; what is only delivered in the place of

@@ -18,8 +18,9 @@ pub fn generate(options: &Options<'_>) -> Result<Report, Error> {
     let proto = options.proto;
     let image = read_image(proto)?;
     let variants = Plan::variants_of_zone(&image.config.variants);
-    let selected = select::select(&image, &variants, options.packages)?;
-    let plan = Plan { packages: selected.packages, variants, facets: Facets::new() };
+    let selected = select::select(&image, &variants, options.packages, options.origins)?;
+    let plan =
+        Plan { packages: selected.packages.iter().collect(), variants, facets: Facets::new() };
     check::check(proto, &image, &plan)?;
     let epoch = options.epoch.unwrap_or_else(|| newest(&plan));
     let date = Timestamp::from_epoch(epoch).ok_or(Error::Epoch { seconds: epoch })?;

@@ -39,8 +39,9 @@ pub enum Selection {
     /// ramdisk image gets.
     #[default]
     Installed,
-    /// `entire`, what it needs, and the ssh and time servers if they are there: what a zone of a
-    /// development system gets.
+    /// `entire`, the ssh and time servers if they are installed, and what they need: what a zone of
+    /// a development system gets. Packages that are not installed come from the origins, `entire`
+    /// among them.
     Development,
 }
 

@@ -1,8 +1,10 @@
 //! Which packages of the proto a zone gets.
 
-use std::collections::BTreeSet;
+use std::path::Path;
 
-use ips::{ActionKind, Fmri, Image, InstalledPackage, Variants};
+use ips::{
+    ActionKind, Chosen, Fmri, Image, ImageConfig, InstalledPackage, Origin, StoredPayload, Variants,
+};
 
 use crate::{Error, Selection};
 
@@ -13,38 +15,33 @@ const ENTIRE: &str = "entire";
 const SERVERS: [&str; 2] = ["network/openssh-server", "service/network/chrony"];
 
 /// The packages of the zone, the incorporation first, and those that are for global zones only.
-pub(crate) struct Selected<'a> {
-    pub(crate) packages: Vec<&'a InstalledPackage>,
+pub(crate) struct Selected {
+    pub(crate) packages: Vec<InstalledPackage>,
     pub(crate) global_only: Vec<Fmri>,
 }
 
-pub(crate) fn select<'a>(
-    image: &'a Image,
+pub(crate) fn select(
+    image: &Image,
     variants: &Variants,
     selection: Selection,
-) -> Result<Selected<'a>, Error> {
+    origins: &[&dyn Origin],
+) -> Result<Selected, Error> {
     let incorporations: Vec<&InstalledPackage> =
         image.packages.iter().filter(|package| package.fmri.stem == INCORPORATION).collect();
     let [incorporation] = incorporations[..] else {
         let found = incorporations.iter().map(|package| package.fmri.short()).collect();
         return Err(Error::Incorporation { found });
     };
-    let wanted = match selection {
-        Selection::Installed => None,
-        Selection::Development => Some(development(image, variants)?),
-    };
-    let mut selected = Selected { packages: vec![incorporation], global_only: Vec::new() };
+    if selection == Selection::Development {
+        return development(image, variants, incorporation, origins);
+    }
+    let mut selected = Selected { packages: vec![incorporation.clone()], global_only: Vec::new() };
     for package in &image.packages {
-        let stem = package.fmri.stem.as_str();
-        let is_wanted = match &wanted {
-            None => stem != ENTIRE,
-            Some(stems) => stems.contains(stem),
-        };
-        if stem == INCORPORATION || !is_wanted {
+        if [INCORPORATION, ENTIRE].contains(&package.fmri.stem.as_str()) {
             continue;
         }
         if is_for_zones(package) {
-            selected.packages.push(package);
+            selected.packages.push(package.clone());
         } else {
             selected.global_only.push(package.fmri.clone());
         }
@@ -61,31 +58,86 @@ fn is_for_zones(package: &InstalledPackage) -> bool {
         .is_none_or(|zones| zones.iter().any(|zone| zone == "nonglobal"))
 }
 
-/// The stems that `entire` and the servers pull in, as far as they are installed.
-fn development<'a>(image: &'a Image, variants: &Variants) -> Result<BTreeSet<&'a str>, Error> {
-    let entire = image.package(ENTIRE).ok_or(Error::NotInstalled { package: ENTIRE })?;
-    let servers = SERVERS.iter().filter_map(|server| image.package(server));
-    let mut open: Vec<&InstalledPackage> = std::iter::once(entire).chain(servers).collect();
-    let mut stems = BTreeSet::new();
-    while let Some(package) = open.pop() {
-        if !stems.insert(package.fmri.stem.as_str()) {
-            continue;
-        }
-        let pulls = ["require", "require-any", "group", "group-any", "conditional"];
-        for (kind, stem) in dependencies(package, variants) {
-            if pulls.contains(&kind)
-                && let Some(needed) = image.package(&stem)
-                && (is_for_zones(needed) || kind == "require")
-            {
-                open.push(needed);
+/// What exact-install chooses for a new zone beside a development system: the incorporation,
+/// `entire`, the servers that are installed, each at its version, and what they need. `entire` is
+/// the newest that an origin has where it is not installed.
+fn development(
+    image: &Image,
+    variants: &Variants,
+    incorporation: &InstalledPackage,
+    origins: &[&dyn Origin],
+) -> Result<Selected, Error> {
+    let mut wanted = vec![incorporation.fmri.long()];
+    match image.package(ENTIRE) {
+        Some(entire) => wanted.push(entire.fmri.long()),
+        None => {
+            let has = |origin: &&dyn Origin| origin.packages().iter().any(|p| p.stem == ENTIRE);
+            if !origins.iter().any(has) {
+                return Err(Error::NotInstalled { package: ENTIRE });
             }
+            wanted.push(format!("/{ENTIRE}@latest"));
         }
     }
-    Ok(stems)
+    let servers = SERVERS.iter().filter_map(|server| image.package(server));
+    wanted.extend(servers.map(|server| server.fmri.long()));
+
+    let installed = Installed::of(image);
+    let mut all: Vec<&dyn Origin> = vec![&installed];
+    all.extend(origins);
+    let mut config = ImageConfig::new(variants.clone());
+    config.publishers.clone_from(&image.config.publishers);
+    let chosen = ips::solve(&Image::new(config), &all, &wanted)?;
+    let (first, others): (Vec<Chosen>, Vec<Chosen>) =
+        chosen.into_iter().partition(|chosen| chosen.fmri == incorporation.fmri);
+    let packages = first.into_iter().chain(others).map(|chosen| InstalledPackage {
+        fmri: chosen.fmri,
+        manifest: chosen.manifest,
+        states: Vec::new(),
+        last_install: None,
+    });
+    Ok(Selected { packages: packages.collect(), global_only: Vec::new() })
+}
+
+/// The packages of an image as an origin without payloads.
+struct Installed<'a> {
+    image: &'a Image,
+    packages: Vec<Fmri>,
+}
+
+impl<'a> Installed<'a> {
+    fn of(image: &'a Image) -> Self {
+        let mut packages: Vec<Fmri> =
+            image.packages.iter().map(|package| package.fmri.clone()).collect();
+        packages.sort();
+        Self { image, packages }
+    }
+}
+
+impl Origin for Installed<'_> {
+    fn location(&self) -> &Path {
+        Path::new("the image")
+    }
+
+    fn packages(&self) -> &[Fmri] {
+        &self.packages
+    }
+
+    fn manifest_text(&self, fmri: &Fmri) -> Result<String, ips::Error> {
+        let found = self.image.packages.iter().find(|package| package.fmri == *fmri);
+        let missing = || ips::Error::NoPackage {
+            path: self.location().to_owned(),
+            fmri: Box::new(fmri.clone()),
+        };
+        found.map(|package| package.manifest.to_string()).ok_or_else(missing)
+    }
+
+    fn stored_payload(&self, _: &str, sha1: &str) -> Result<StoredPayload, ips::Error> {
+        Err(ips::Error::NoPayload { path: self.location().to_owned(), hash: sha1.to_owned() })
+    }
 }
 
 /// A solver would refuse a zone whose package requires what zones cannot have.
-fn check_requirements(selected: &Selected<'_>, variants: &Variants) -> Result<(), Error> {
+fn check_requirements(selected: &Selected, variants: &Variants) -> Result<(), Error> {
     for package in &selected.packages {
         for (kind, stem) in dependencies(package, variants) {
             if kind == "require"

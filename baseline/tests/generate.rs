@@ -242,6 +242,36 @@ fn a_development_system_gives_its_zones_what_entire_needs() {
     let mut stems: Vec<_> = report.packages.iter().map(|fmri| fmri.stem.as_str()).collect();
     stems.sort_unstable();
     assert_eq!(stems, ["consolidation/osnet/osnet-incorporation", "entire", "system/core"]);
+    assert_eq!(report.packages[0].stem, "consolidation/osnet/osnet-incorporation");
+}
+
+#[test]
+fn what_a_development_system_lacks_comes_from_an_origin() {
+    let mut sample = Sample::new().with(
+        "set name=pkg.fmri value=pkg://sample/entire@1.0-1\n",
+        "set name=pkg.fmri value=pkg://sample/entire@1.0-1\ndepend fmri=zone/only type=require \
+         variant.opensolaris.zone=nonglobal\n",
+    );
+    sample.packages.push(
+        "set name=pkg.fmri value=pkg://sample/zone/only@1.0-1\n\
+         file path=etc/zone.only owner=root group=sys mode=0644\n"
+            .to_owned(),
+    );
+    let repository = sample.repository();
+    let wanted = ["consolidation/osnet/osnet-incorporation", "system/core", "system/kernel"];
+    let proto = sample.install_only(&repository, &wanted);
+    let development = Run { packages: Selection::Development, ..Run::default() };
+    let report = sample.run(&proto, &development).unwrap();
+    let mut stems: Vec<_> = report.packages.iter().map(|fmri| fmri.stem.as_str()).collect();
+    stems.sort_unstable();
+    let core = ["consolidation/osnet/osnet-incorporation", "entire", "system/core", "zone/only"];
+    assert_eq!(stems, core);
+    let (_, contents) = listing(&report.archive.path);
+    assert_eq!(contents["root/etc/zone.only"], b"etc/zone.only of zone/only\n");
+
+    let alone = Run { with_origin: false, output: "alone", ..development };
+    let error = sample.run(&proto, &alone).unwrap_err().to_string();
+    assert!(error.contains("package entire is not installed"), "{error}");
 }
 
 #[test]

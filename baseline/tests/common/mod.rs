@@ -186,13 +186,27 @@ impl Sample {
     /// Installs the packages into a global zone's proto.
     pub(crate) fn try_install(&self) -> Result<Proto, ips::Error> {
         let repository = self.repository();
+        let wanted: Vec<String> = repository.packages().iter().map(Fmri::long).collect();
+        self.install_from(&repository, &wanted)
+    }
+
+    /// Installs some of the packages, and what they need.
+    pub(crate) fn install_only(&self, repository: &Repository, wanted: &[&str]) -> Proto {
+        let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        self.install_from(repository, &wanted).unwrap()
+    }
+
+    fn install_from(
+        &self,
+        repository: &Repository,
+        wanted: &[String],
+    ) -> Result<Proto, ips::Error> {
         let date = Timestamp::from_epoch(PUBLISHED + 1000).unwrap();
         let mut proto = new_proto(&self.path("store"));
         ips::create_image(&mut proto, Variants::for_zone("global"), date)?;
         let uri = format!("file://{}", self.path("repository").display());
         ips::set_publisher(&mut proto, Publisher::new("sample", uri), date)?;
-        let wanted: Vec<String> = repository.packages().iter().map(Fmri::long).collect();
-        ips::install(&mut proto, &wanted, &[&repository], &InstallOptions { date })?;
+        ips::install(&mut proto, wanted, &[repository], &InstallOptions { date })?;
         Ok(proto)
     }
 
