@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its sample shall fail")]
 
 mod bad_input;
+mod check;
 mod common;
 mod config;
 mod images;
