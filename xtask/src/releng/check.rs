@@ -243,7 +243,8 @@ impl Carriers<'_> {
             return;
         }
         let has = |fmri: &Fmri| -> Vec<ProtoPath> {
-            let texts = self.origins.iter().filter(|origin| origin.packages().contains(fmri));
+            let texts =
+                self.origins.iter().filter(|origin| origin.packages().binary_search(fmri).is_ok());
             // A package that cannot be read is no help, and no harm either.
             let Some(Ok(text)) = texts.map(|origin| origin.manifest_text(fmri)).next() else {
                 return Vec::new();
