@@ -144,8 +144,9 @@ fn a_lock_that_does_not_fit_is_not_changed_behind_ones_back() {
 
     // Another origin is another config.
     let config = fs::read_to_string(place.path("releng.toml")).unwrap();
-    fs::write(place.path("releng.toml"), config.replace("[\"repo\"]", "[\"./repo\"]")).unwrap();
-    place.build(&["--locked"]).expect(2, &["the config's origins are ./repo, the lock's repo"]);
+    fs::rename(place.path("repo"), place.path("other")).unwrap();
+    fs::write(place.path("releng.toml"), config.replace("[\"repo\"]", "[\"other\"]")).unwrap();
+    place.build(&["--locked"]).expect(2, &["the config's origins are other, the lock's repo"]);
 }
 
 #[test]
