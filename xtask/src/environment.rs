@@ -107,3 +107,51 @@ pub(crate) fn target_directory() -> PathBuf {
         None => workspace().join("target"),
     }
 }
+
+/// What the environment says of the network, in the words that curl understands as well.
+#[derive(Debug, Default)]
+pub(crate) struct NetworkVariables {
+    pub(crate) http_proxy: Option<String>,
+    pub(crate) https_proxy: Option<String>,
+    pub(crate) all_proxy: Option<String>,
+    pub(crate) no_proxy: Option<String>,
+    /// Certification authorities besides the system's.
+    pub(crate) certificates: Option<PathBuf>,
+}
+
+/// Reads proxies and authorities.
+pub(crate) fn network() -> NetworkVariables {
+    let variable = |name: &str| {
+        // `HTTP_PROXY` could come from a request that a web server passes on; only the lower-case
+        // one is believed.
+        let upper = (name != "http_proxy").then(|| name.to_ascii_uppercase());
+        std::env::var(name)
+            .ok()
+            .or_else(|| std::env::var(upper?).ok())
+            .filter(|value| !value.is_empty())
+    };
+    NetworkVariables {
+        http_proxy: variable("http_proxy"),
+        https_proxy: variable("https_proxy"),
+        all_proxy: variable("all_proxy"),
+        no_proxy: variable("no_proxy"),
+        certificates: std::env::var_os("SSL_CERT_FILE").map(PathBuf::from),
+    }
+}
+
+/// Where what was fetched is kept: `RELENG_CACHE`, else what a config or a flag gives, else a
+/// directory of the user's caches.
+pub(crate) fn cache_directory(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    use etcetera::BaseStrategy as _;
+    if let Some(directory) = std::env::var_os("RELENG_CACHE").filter(|value| !value.is_empty()) {
+        return Ok(directory.into());
+    }
+    if let Some(directory) = given {
+        return Ok(directory.to_owned());
+    }
+    let user = etcetera::choose_base_strategy().map_err(|error| {
+        Failure::usage(format!("cannot tell where your caches are: {error}"))
+            .hint("set HOME, or RELENG_CACHE to a directory")
+    })?;
+    Ok(user.cache_dir().join("xtask-releng"))
+}

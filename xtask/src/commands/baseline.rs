@@ -9,6 +9,7 @@ use proto::{Proto, Store};
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::{Network, is_url};
 use crate::printer::Printer;
 
 /// Generate the baseline archive that omicron1 zones start from, or check one.
@@ -43,7 +44,7 @@ struct Generate {
 
     /// Where files come from that only zones get: a file repository or a .p5p (repeatable;
     /// default: the file origins that the proto names)
-    #[arg(long = "origin", value_name = "REPO|P5P")]
+    #[arg(long = "origin", value_name = "REPO|P5P|URL")]
     origins: Vec<PathBuf>,
 
     /// Where the two files go
@@ -122,7 +123,12 @@ impl Generate {
         let scratch = tempfile::tempdir()?;
         let proto = import(&root, scratch.path())?;
         let mut opened: Vec<Box<dyn Origin>> = Vec::new();
+        let network = Network::default();
         for path in &self.origins {
+            if is_url(path) {
+                opened.push(Box::new(network.open(&path.to_string_lossy())?));
+                continue;
+            }
             require(path)?;
             opened.push(ips::open_origin(path)?);
         }

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod bench;
+mod cache;
 mod check;
 mod doctor;
 mod image;
@@ -34,6 +35,7 @@ enum Command {
     Releng(releng::Arguments),
     Check(check::Arguments),
     Pkg(pkg::Arguments),
+    Cache(cache::Arguments),
     Lock(lock::Arguments),
     Baseline(baseline::Arguments),
     Tuf(tuf::Arguments),
@@ -55,6 +57,7 @@ impl Arguments {
             Command::Releng(arguments) => arguments.run(printer),
             Command::Check(arguments) => arguments.run(printer),
             Command::Pkg(arguments) => arguments.run(printer),
+            Command::Cache(arguments) => arguments.run(printer),
             Command::Lock(arguments) => arguments.run(printer),
             Command::Baseline(arguments) => arguments.run(printer),
             Command::Tuf(arguments) => arguments.run(printer),

@@ -10,6 +10,7 @@ mod mogrify;
 mod republish;
 mod resolve;
 mod search;
+mod serve;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -41,6 +42,7 @@ enum Command {
     Generate(generate::Generate),
     Resolve(resolve::Resolve),
     Republish(republish::Republish),
+    Serve(serve::Serve),
 }
 
 impl Arguments {
@@ -56,6 +58,7 @@ impl Arguments {
             Command::Generate(arguments) => arguments.run(printer),
             Command::Resolve(arguments) => arguments.run(printer),
             Command::Republish(arguments) => arguments.run(printer),
+            Command::Serve(arguments) => arguments.run(printer),
         }
     }
 }

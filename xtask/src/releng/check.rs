@@ -55,7 +55,7 @@ pub(crate) fn check(request: Request, since: Option<&Path>) -> Result<Checked, F
     let settings = Settings::resolve(request, work.path())?;
     let since = since.map(Lock::read).transpose().map_err(Failure::usage)?;
     let lock = super::lock::current(&settings)?;
-    let given = Origins::open(&settings.config, lock.as_ref())?;
+    let given = Origins::open(&settings.config, lock.as_ref(), &settings.network)?;
     let mut with_brand = given.clone();
     if settings.has_brand() {
         let brand = work.path().join("brand");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::network::is_url;
 
 /// A whole `releng.toml`. Relative paths are relative to the file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -36,8 +37,12 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Packages {
-    /// File repositories and `.p5p` archives, in search order.
+    /// File repositories, `.p5p` archives and addresses of depots, in search order.
     pub(crate) origins: Vec<PathBuf>,
+    /// Depots that are asked for payloads before the origins.
+    pub(crate) mirrors: Vec<String>,
+    /// The store of what comes from depots, in place of the user's.
+    pub(crate) cache: Option<PathBuf>,
     /// Packages of both images, in place of the templates' own list.
     pub(crate) install: Vec<String>,
     /// Whether the brand built by this run is installed into the host image.
@@ -253,9 +258,14 @@ impl Config {
 
     fn resolve(&mut self, base: &Path) {
         self.directory = Some(base.to_owned());
-        let below = |path: &mut PathBuf| *path = base.join(&*path);
+        let below = |path: &mut PathBuf| {
+            if !is_url(path) {
+                *path = base.join(&*path);
+            }
+        };
         let Self { packages, templates, host, trampoline, omicron, repository, .. } = self;
         packages.origins.iter_mut().for_each(below);
+        packages.cache.iter_mut().for_each(below);
         packages.lock.iter_mut().for_each(below);
         templates.directory.iter_mut().for_each(below);
         templates.external.iter_mut().for_each(below);
@@ -349,8 +359,12 @@ mod tests {
     fn paths_are_relative_to_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("releng.toml");
-        std::fs::write(&file, "[packages]\norigins = [\"repo\", \"/abs.p5p\"]\n").unwrap();
+        std::fs::write(&file, "[packages]\norigins = [\"repo\", \"/abs.p5p\", \"http://x/y\"]\n")
+            .unwrap();
         let config = Config::read(&file).unwrap();
-        assert_eq!(config.packages.origins, [directory.path().join("repo"), "/abs.p5p".into()]);
+        assert_eq!(
+            config.packages.origins,
+            [directory.path().join("repo"), "/abs.p5p".into(), "http://x/y".into()]
+        );
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn lines(request: &Request) -> Result<Vec<String>, Failure> {
     }
     let scratch = tempfile::tempdir()?;
     let settings = Settings::resolve(request.clone(), scratch.path())?;
-    let origins = Origins::open(&settings.config, None)?;
+    let origins = Origins::open(&settings.config, None, &settings.network)?;
     let omicron = settings.config.omicron.as_ref().map(Packages::read).transpose()?;
     let out = std::path::absolute(&settings.request.out)?;
     let place = out.with_file_name(format!(

@@ -152,7 +152,7 @@ fn misfit(settings: &Settings, lock: &Arc<Lock>) -> Result<Option<String>, Failu
             list(&locked)
         )));
     }
-    let origins = Origins::open(config, Some(lock))?;
+    let origins = Origins::open(config, Some(lock), &settings.network)?;
     let used = match chosen(settings, &origins, &BTreeSet::new()) {
         Ok(used) => used,
         Err(error) => {
@@ -170,7 +170,7 @@ fn misfit(settings: &Settings, lock: &Arc<Lock>) -> Result<Option<String>, Failu
 
 /// The lock that choosing gives.
 fn choose(settings: &Settings, preferred: &BTreeSet<Fmri>) -> Result<Lock, Failure> {
-    let origins = Origins::open(&settings.config, None)?;
+    let origins = Origins::open(&settings.config, None, &settings.network)?;
     let opened = origins.reopen().map_err(Failure::new)?;
     let names = origins.locked();
     let mut packages = Vec::new();

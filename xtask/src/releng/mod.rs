@@ -45,6 +45,7 @@ use self::summary::Summary;
 use crate::environment::{self, BuildClock, Checkout};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::printer::{self, Printer};
 use crate::record::Tool;
 
@@ -84,6 +85,7 @@ struct Settings {
     clock: BuildClock,
     checkout: Checkout,
     version: String,
+    network: Network,
 }
 
 impl Settings {
@@ -113,7 +115,9 @@ impl Settings {
             }
         };
         repository::check_keys(&request.keys)?;
-        Ok(Self { request, config, sample, clock, checkout, version })
+        let packages = &config.packages;
+        let network = Network::new(request.offline, packages.cache.clone(), &packages.mirrors)?;
+        Ok(Self { request, config, sample, clock, checkout, version, network })
     }
 
     fn image_config(&self, which: Which) -> &config::Image {
@@ -341,7 +345,7 @@ fn graph(
 
     let brand = Brand::new(&directory, &work, settings.clock.seconds(), settings.request.offline)?;
     notices.extend(brand.notice.clone());
-    let given = Origins::open(config, lock.as_ref())?;
+    let given = Origins::open(config, lock.as_ref(), &settings.network)?;
     let mut origins = given.clone();
     if settings.has_brand() {
         origins.add(brand::PUBLISHER, &brand.repository);
@@ -459,7 +463,14 @@ fn explain(error: jobs::Error, settings: &Settings, set: &ResultSet) -> Failure 
         jobs::Error::Failed { ref job, ref log, ref tail, .. } => {
             let installs = job.ends_with("/os") && settings.config.packages.install.is_empty();
             let log = Some((tail.clone(), set.keep_logs(log)));
+            let lacks = lacks_packages(&error);
             let mut failure = Failure { log, ..Failure::new(error) };
+            if lacks {
+                failure = failure.with_status(ExitStatus::Missing);
+                if settings.request.offline {
+                    failure = failure.hint("run once without --offline: what is fetched is kept");
+                }
+            }
             if installs {
                 failure = failure.hint(
                     "the templates' own list of packages is installed unless `install` in \
@@ -477,6 +488,18 @@ fn explain(error: jobs::Error, settings: &Settings, set: &ResultSet) -> Failure 
         jobs::Error::NoInput { .. } => Failure::missing(error),
         other => Failure::new(other),
     }
+}
+
+/// Whether something failed because packages or their payloads cannot be had.
+fn lacks_packages(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref(), Some(ips::Error::Missing(_))) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Has the usual signals ask for a stop.

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ips::{Lock, LockOrigin, Origin, Timestamp};
+use depot::Depot;
+use ips::{Fmri, Lock, LockOrigin, Origin, Timestamp};
 use jobs::JobError;
+use proto::Digest;
 
 use super::config::Config;
 use crate::failure::Failure;
+use crate::network::{Network, is_url};
 
 /// The origins of a run: those of the config, and repositories that the run itself makes.
 #[derive(Debug, Clone, Default)]
@@ -17,12 +20,17 @@ pub(crate) struct Origins {
     publishers: Vec<(String, Vec<String>)>,
     /// What is seen of the config's origins; everything without one.
     lock: Option<Arc<Lock>>,
+    /// Keeps the network open for the depots.
+    _network: Network,
 }
 
 /// One origin.
 #[derive(Debug, Clone)]
 struct Source {
     path: PathBuf,
+    /// For a depot, whose address is the path: as it was when the run began. With a lock it lists
+    /// nothing, and need not be there for what is in the store.
+    depot: Option<Depot>,
     /// What the config calls it, and so the lock; none for what the run itself makes.
     name: Option<String>,
     /// The publishers whose packages it has.
@@ -32,9 +40,18 @@ struct Source {
 impl Origins {
     /// Opens the config's origins to learn which publishers they have. Of a lock's origins that is
     /// known.
-    pub(crate) fn open(config: &Config, lock: Option<&Arc<Lock>>) -> Result<Self, Failure> {
-        let mut origins = Self { lock: lock.cloned(), ..Self::default() };
+    pub(crate) fn open(
+        config: &Config,
+        lock: Option<&Arc<Lock>>,
+        network: &Network,
+    ) -> Result<Self, Failure> {
+        let mut origins =
+            Self { lock: lock.cloned(), _network: network.clone(), ..Self::default() };
         for path in &config.packages.origins {
+            if is_url(path) {
+                origins.open_depot(path, network)?;
+                continue;
+            }
             if !path.exists() {
                 return Err(Failure::missing(format!(
                     "package origin {} is missing",
@@ -54,20 +71,46 @@ impl Origins {
             for publisher in &publishers {
                 origins.add_publisher(publisher, &path);
             }
-            origins.sources.push(Source { path, name: Some(name), publishers });
+            origins.sources.push(Source { path, depot: None, name: Some(name), publishers });
         }
         Ok(origins)
+    }
+
+    fn open_depot(&mut self, path: &Path, network: &Network) -> Result<(), Failure> {
+        let name = path.to_string_lossy().into_owned();
+        let locked = self.lock.as_ref().and_then(|lock| {
+            let origin = lock.origins().iter().find(|origin| origin.location == name)?;
+            let ours = lock.packages().iter().filter(|package| package.origin == name);
+            let packages: Vec<(&Fmri, Option<&Digest>)> =
+                ours.map(|package| (&package.fmri, Some(&package.digest))).collect();
+            Some((origin, packages))
+        });
+        let depot = match locked {
+            Some((origin, packages)) => network.locked(&name, &origin.publishers, &packages)?,
+            None => network.open(&name)?,
+        };
+        let publishers: Vec<String> = depot.publishers().map(str::to_owned).collect();
+        for publisher in &publishers {
+            self.add_publisher(publisher, path);
+        }
+        let (path, depot) = (path.to_owned(), Some(depot));
+        self.sources.push(Source { path, depot, name: Some(name), publishers });
+        Ok(())
     }
 
     /// Adds a repository that is not there yet.
     pub(crate) fn add(&mut self, publisher: &str, path: &Path) {
         self.add_publisher(publisher, path);
         let publishers = vec![publisher.to_owned()];
-        self.sources.push(Source { path: path.to_owned(), name: None, publishers });
+        let path = path.to_owned();
+        self.sources.push(Source { path, depot: None, name: None, publishers });
     }
 
     fn add_publisher(&mut self, name: &str, path: &Path) {
-        let uri = format!("file://{}", path.display());
+        let uri = match is_url(path) {
+            true => path.display().to_string(),
+            false => format!("file://{}", path.display()),
+        };
         match self.publishers.iter_mut().find(|(there, _)| there == name) {
             Some((_, uris)) => uris.push(uri),
             None => self.publishers.push((name.to_owned(), vec![uri])),
@@ -106,7 +149,10 @@ impl Origins {
     /// Opens everything, in search order: of the config's origins what the lock shows.
     pub(crate) fn reopen(&self) -> Result<Vec<Box<dyn Origin>>, JobError> {
         let open = |source: &Source| -> Result<Box<dyn Origin>, JobError> {
-            let origin = ips::open_origin(&source.path)?;
+            let origin: Box<dyn Origin> = match &source.depot {
+                Some(depot) => Box::new(depot.clone()),
+                None => ips::open_origin(&source.path)?,
+            };
             Ok(match (&self.lock, &source.name) {
                 (Some(lock), Some(name)) => Box::new(lock.view(name, origin)),
                 _ => origin,

@@ -10,6 +10,7 @@ mod common;
 mod config;
 mod images;
 mod lock;
+mod network;
 mod repeat;
 mod results;
 mod size;

@@ -1,0 +1,149 @@
+//! The network of a run, and the store of what was fetched.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use depot::Depot;
+use fetch::{Client, Fetcher, Proxy, Url};
+use ips::{Fmri, Origin as _};
+use proto::Digest;
+use store::Store;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::environment;
+use crate::failure::Failure;
+
+/// Opens depots. Nothing is done before the first one; clones share everything.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Network {
+    /// Only what is in the store.
+    offline: bool,
+    /// Asked for payloads before the depots.
+    mirrors: Vec<Url>,
+    /// The store, where it is not the user's.
+    directory: Option<PathBuf>,
+    opened: Arc<Mutex<Option<Opened>>>,
+}
+
+/// The only runtime of this program, and what runs on it.
+#[derive(Debug)]
+struct Opened {
+    fetcher: Fetcher,
+    _runtime: Option<Runtime>,
+}
+
+/// Whether an origin is a depot and not a path.
+pub(crate) fn is_url(origin: &Path) -> bool {
+    origin.to_str().is_some_and(|text| text.starts_with("http://") || text.starts_with("https://"))
+}
+
+/// Reads an address of a depot.
+pub(crate) fn url(text: &str) -> Result<Url, Failure> {
+    let refuse = |problem: &str| {
+        Failure::usage(format!("{text} is no address of a package depot: {problem}"))
+            .hint("an address is http://HOST[:PORT][/PATH] or the same with https")
+    };
+    let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
+    match Client::supports(&url) {
+        true => Ok(url),
+        false => Err(refuse("http or https was expected")),
+    }
+}
+
+/// A runtime whose threads drive the network.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("network")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start the threads of the network: {error}")))
+}
+
+impl Network {
+    /// `directory` is the store, if it is not to be the user's.
+    pub(crate) fn new(
+        offline: bool,
+        directory: Option<PathBuf>,
+        mirrors: &[String],
+    ) -> Result<Self, Failure> {
+        let mirrors = mirrors.iter().map(|mirror| url(mirror)).collect::<Result<_, _>>()?;
+        Ok(Self { offline, mirrors, directory, opened: Arc::default() })
+    }
+
+    /// The store and, unless offline, the network.
+    pub(crate) fn fetcher(&self) -> Result<Fetcher, Failure> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = &*opened {
+            return Ok(opened.fetcher.clone());
+        }
+        let directory = environment::cache_directory(self.directory.as_deref())?;
+        let store = Store::open(&directory)?;
+        let (fetcher, runtime) = if self.offline {
+            (Fetcher::offline(store), None)
+        } else {
+            let runtime = runtime()?;
+            let client = Client::new(runtime.handle().clone(), options()?)?;
+            (Fetcher::online(store, client), Some(runtime))
+        };
+        let _ = opened.insert(Opened { fetcher: fetcher.clone(), _runtime: runtime });
+        Ok(fetcher)
+    }
+
+    /// Opens a depot: its publishers and catalogs.
+    pub(crate) fn open(&self, text: &str) -> Result<Depot, Failure> {
+        let options = depot::Options { mirrors: self.mirrors.clone() };
+        Depot::open(&url(text)?, self.fetcher()?, &options).map_err(|error| self.failure(error))
+    }
+
+    /// A depot of which only what a lock names is wanted, with the manifests of that. What is in the
+    /// store is not asked for.
+    pub(crate) fn locked(
+        &self,
+        text: &str,
+        publishers: &[String],
+        packages: &[(&Fmri, Option<&Digest>)],
+    ) -> Result<Depot, Failure> {
+        let options = depot::Options { mirrors: self.mirrors.clone() };
+        let depot = Depot::unlisted(&url(text)?, self.fetcher()?, publishers, &options);
+        let depot = depot.map_err(|error| self.failure(error))?;
+        depot.prefetch_manifests(packages).map_err(|error| self.failure(error))?;
+        Ok(depot)
+    }
+
+    /// What a depot could not do, with what to do about it.
+    fn failure(&self, error: ips::Error) -> Failure {
+        match self.offline {
+            true => Failure::missing(error)
+                .hint("run once without --offline, or with the store of a run that did"),
+            false => Failure::new(error),
+        }
+    }
+}
+
+/// Proxies and authorities as the environment names them.
+fn options() -> Result<fetch::Options, Failure> {
+    let network = environment::network();
+    let proxies = [
+        proxy(network.http_proxy)?.map(Proxy::Http),
+        proxy(network.https_proxy)?.map(Proxy::Https),
+        proxy(network.all_proxy)?.map(Proxy::All),
+    ];
+    Ok(fetch::Options {
+        proxies: proxies.into_iter().flatten().collect(),
+        no_proxy: network.no_proxy,
+        authorities: network.certificates.into_iter().collect(),
+        ..fetch::Options::default()
+    })
+}
+
+/// Reads the address of a proxy. As for curl, one without scheme speaks HTTP.
+fn proxy(value: Option<String>) -> Result<Option<Url>, Failure> {
+    let Some(value) = value else { return Ok(None) };
+    let text = if value.contains("://") { value } else { format!("http://{value}") };
+    let url = Url::parse(&text).map_err(|error| {
+        Failure::usage(format!("the proxy {text} is no address: {error}"))
+            .hint("see http_proxy, https_proxy and all_proxy in the environment")
+    })?;
+    Ok(Some(url))
+}
