@@ -46,6 +46,7 @@ mod image;
 mod import;
 mod install;
 mod json;
+mod link;
 mod lock;
 mod manifest;
 mod mogrify;
@@ -81,6 +82,7 @@ pub use install::{
     foresee, install, install_chosen, optional_dependencies, purge_history, set_properties,
     set_publisher, uninstall,
 };
+pub use link::{link_target, normal_path};
 pub use lock::{Change, ChangeKind, Lock, LockOrigin, LockedOrigin, LockedPackage, diff};
 pub use manifest::{Line, Manifest};
 pub use mogrify::{Located, Mogrified, Mogrify};

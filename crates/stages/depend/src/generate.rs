@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-use ips::{Action, ActionKind, Attributes, Line, Manifest};
+use ips::{Action, ActionKind, Attributes, Line, Manifest, link_target};
 use proto::ProtoPath;
 
 use crate::combinations::Variants;
-use crate::links::{Delivered, join, normal};
+use crate::links::Delivered;
 use crate::need::{BYPASS, Need, PREFIX, Wanted, bypass};
 use crate::service_needs::{self, Services};
 use crate::{Error, Finding, Severity, elf_needs};
@@ -69,8 +69,8 @@ pub fn generate(manifest: &Manifest, options: &GenerateOptions) -> Result<Genera
             }
             ActionKind::Hardlink => {
                 let path = line.action.path().unwrap_or_default();
-                let target = join(path, line.action.get("target").unwrap_or_default());
-                found.push((line, Need::of_path("hardlink", &normal(&target))));
+                let target = link_target(path, line.action.get("target").unwrap_or_default());
+                found.push((line, Need::of_path("hardlink", &target)));
             }
             _ => {}
         }

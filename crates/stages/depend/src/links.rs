@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ips::{ActionKind, Attributes, Manifest};
+use ips::{ActionKind, Attributes, Manifest, link_target, normal_path};
 
 use crate::combinations::{Combination, Variants};
 
@@ -54,7 +54,7 @@ impl Delivered {
     /// All ways to a path in an image of a combination.
     pub(crate) fn routes(&self, path: &str, combination: &Combination) -> BTreeSet<Route> {
         let mut routes = BTreeSet::new();
-        self.follow(&normal(path), combination, &BTreeSet::new(), 0, &mut routes);
+        self.follow(&normal_path(path), combination, &BTreeSet::new(), 0, &mut routes);
         routes
     }
 
@@ -84,39 +84,15 @@ impl Delivered {
             let Some(links) = self.links.get(&path[..end]) else { continue };
             for (package, attributes, target) in links {
                 if routes.len() < MOST_ROUTES && there(*package, attributes) {
-                    let next = join(&path[..end], target) + &path[end..];
+                    let next = link_target(&path[..end], target) + &path[end..];
                     let mut passed = passed.clone();
                     passed.insert(*package);
-                    self.follow(&normal(&next), combination, &passed, depth + 1, routes);
+                    self.follow(&normal_path(&next), combination, &passed, depth + 1, routes);
                 }
             }
             return;
         }
     }
-}
-
-/// What a link at `path` points to.
-pub(crate) fn join(path: &str, target: &str) -> String {
-    match (target.strip_prefix('/'), path.rsplit_once('/')) {
-        (Some(absolute), _) => absolute.to_owned(),
-        (None, Some((directory, _))) => format!("{directory}/{target}"),
-        (None, None) => target.to_owned(),
-    }
-}
-
-/// A path without `.`, `..` and empty components.
-pub(crate) fn normal(path: &str) -> String {
-    let mut components: Vec<&str> = Vec::new();
-    for component in path.split('/') {
-        match component {
-            "" | "." => {}
-            ".." => {
-                components.pop();
-            }
-            other => components.push(other),
-        }
-    }
-    components.join("/")
 }
 
 #[cfg(test)]

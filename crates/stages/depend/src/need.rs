@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use fancy_regex::Regex;
-use ips::{Action, ActionKind, Attributes};
-
-use crate::links::normal;
+use ips::{Action, ActionKind, Attributes, normal_path};
 
 /// How needs are written in manifests.
 pub(crate) const PREFIX: &str = "pkg.debug.depend";
@@ -87,7 +85,7 @@ pub(crate) fn is_need(action: &Action) -> bool {
 pub(crate) fn paths(action: &Action) -> BTreeSet<String> {
     let full = action.attributes.list(&format!("{PREFIX}.fullpath"));
     if !full.is_empty() {
-        return full.iter().map(|path| normal(path)).collect();
+        return full.iter().map(|path| normal_path(path)).collect();
     }
     let files = action.attributes.list(&format!("{PREFIX}.file"));
     let none = [String::new()];
@@ -97,7 +95,7 @@ pub(crate) fn paths(action: &Action) -> BTreeSet<String> {
     };
     let join = |directory: &String| {
         let directory = directory.clone();
-        files.iter().map(move |file| normal(&format!("{directory}/{file}")))
+        files.iter().map(move |file| normal_path(&format!("{directory}/{file}")))
     };
     directories.iter().flat_map(join).collect()
 }

@@ -174,7 +174,7 @@ impl Depot {
             urls: vec![url],
             size: None,
             limit: DESCRIPTION_LIMIT,
-            check: &|file| check(file).map(drop),
+            check: &check,
         };
         let bytes = self.fetcher.refresh(&item).map_err(|error| self.error(error))?;
         let attributes = CatalogAttributes::parse(&attributes_at, &text(bytes, &attributes_at)?)?;

@@ -73,9 +73,7 @@ pub fn install(
     origins: &[&dyn Origin],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
-    let image = Image::read(proto)?;
-    image.check_changeable()?;
-    let chosen = solve(&image, origins, patterns)?;
+    let (image, chosen) = resolve(proto, patterns, origins)?;
     change(proto, &image, image.config.clone(), chosen, origins, options)
 }
 
@@ -89,11 +87,21 @@ pub fn foresee(
     origins: &[&dyn Origin],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
+    let (image, chosen) = resolve(proto, patterns, origins)?;
+    let change = Change { proto, image: &image, config: image.config.clone(), chosen };
+    change.carry_out(origins, options, Payloads::Foreseen)
+}
+
+/// Reads an image that can be changed, and chooses the packages it is to hold.
+fn resolve(
+    proto: &Proto,
+    patterns: &[String],
+    origins: &[&dyn Origin],
+) -> Result<(Image, Vec<Chosen>), Error> {
     let image = Image::read(proto)?;
     image.check_changeable()?;
     let chosen = solve(&image, origins, patterns)?;
-    let change = Change { proto, image: &image, config: image.config.clone(), chosen };
-    change.carry_out(origins, options, Payloads::Foreseen)
+    Ok((image, chosen))
 }
 
 /// Makes an image hold exactly these packages, without asking what they need: for packages that

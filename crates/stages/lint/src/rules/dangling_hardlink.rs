@@ -1,8 +1,8 @@
 //! A hard link is another name of a file that a package delivers.
 
-use ips::ActionKind;
+use ips::{ActionKind, link_target};
 
-use super::targets::{known_paths, target_of};
+use super::targets::known_paths;
 use crate::context::{Context, Report};
 use crate::{Rule, Severity};
 
@@ -19,7 +19,7 @@ fn check(context: &Context, report: &mut Report) {
     for placed in context.linted().filter(|placed| placed.action().kind == ActionKind::Hardlink) {
         let action = placed.action();
         let (Some(path), Some(target)) = (action.path(), action.get("target")) else { continue };
-        let place = target_of(path, target);
+        let place = link_target(path, target);
         if !known.files.contains(&place[..]) {
             report.blame(
                 placed,

@@ -1,8 +1,8 @@
 //! A symbolic link leads to something that a package delivers.
 
-use ips::ActionKind;
+use ips::{ActionKind, link_target, normal_path};
 
-use super::targets::{Known, known_paths, target_of};
+use super::targets::{Known, known_paths};
 use crate::context::{Context, Report};
 use crate::{Rule, Severity};
 
@@ -23,7 +23,7 @@ fn check(context: &Context, report: &mut Report) {
     for placed in context.linted().filter(|placed| placed.action().kind == ActionKind::Link) {
         let action = placed.action();
         let (Some(path), Some(target)) = (action.path(), action.get("target")) else { continue };
-        let place = target_of(path, target);
+        let place = link_target(path, target);
         let is_running = RUNNING.iter().any(|running| {
             place.strip_prefix(running).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
@@ -44,8 +44,8 @@ fn leads_somewhere(known: &Known, path: &str, depth: usize) -> bool {
     depth < 20
         && links.is_some_and(|(end, targets)| {
             targets.iter().any(|target| {
-                let next = target_of(&path[..end], target) + &path[end..];
-                leads_somewhere(known, &target_of("x", &next), depth + 1)
+                let next = link_target(&path[..end], target) + &path[end..];
+                leads_somewhere(known, &normal_path(&next), depth + 1)
             })
         })
 }

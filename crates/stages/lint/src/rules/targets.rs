@@ -37,22 +37,3 @@ pub(super) fn known_paths(context: &Context) -> Known<'_> {
     }
     known
 }
-
-/// The path that a link at `path` leads to.
-pub(super) fn target_of(path: &str, target: &str) -> String {
-    let directory = match path.rsplit_once('/') {
-        Some((directory, _)) if !target.starts_with('/') => directory,
-        _ => "",
-    };
-    let mut components: Vec<&str> = Vec::new();
-    for component in directory.split('/').chain(target.split('/')) {
-        match component {
-            "" | "." => {}
-            ".." => {
-                components.pop();
-            }
-            other => components.push(other),
-        }
-    }
-    components.join("/")
-}
