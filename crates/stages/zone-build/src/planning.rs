@@ -1,0 +1,637 @@
+//! From a manifest to a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use fetch::{Fetcher, Url};
+use omicron_zone_package::config::{PackageName, PresetName};
+use omicron_zone_package::package::{
+    InterpolatedMappedPath, Package as Described, PackageOutput, PackageSource, PrebuiltBlob,
+    RustPackage,
+};
+use omicron_zone_package::target::TargetMap;
+use proto::{Digest, ProtoPath};
+
+use crate::artifact::{Absence, Artifact, Finder};
+use crate::download::{self, Form};
+use crate::manifest::{self, Manifest, nearest};
+use crate::pins::Pins;
+use crate::plan::{Archive, From, Kind, Output, Package, Part, Plan, Source};
+use crate::{Error, Problem, Request, local};
+
+/// Plans what is asked for. Nothing is fetched, built or written.
+///
+/// What keeps single packages from being built is in the plan; an error is what makes the whole
+/// manifest or request useless.
+pub fn plan(request: Request, fetcher: &Fetcher) -> Result<Plan, Error> {
+    let pins = Pins::new(&request.tools);
+    let manifest = manifest::read(&request.manifest, &pins, &request.pins)?;
+    let target = target(&manifest, &request)?;
+    let finder = Finder { fetcher: fetcher.clone(), directories: request.directories.clone() };
+    let mut planner = Planner {
+        request: &request,
+        target: &target,
+        pins,
+        finder,
+        archives: BTreeMap::new(),
+        broken: Vec::new(),
+    };
+    let mut packages = BTreeMap::new();
+    for (name, described) in &manifest.config.packages {
+        packages.insert(name.to_string(), planner.package(name, described)?);
+    }
+    let Planner { archives, mut broken, .. } = planner;
+    compose(&manifest, &mut packages, &mut broken);
+    if broken.is_empty() {
+        circles(&packages, &mut broken);
+        same_files(&packages, &mut broken);
+    }
+    if !broken.is_empty() {
+        return Err(Error::Broken { path: manifest.path, problems: broken });
+    }
+    choose(&manifest, &request, &mut packages)?;
+    Ok(Plan { target: target.0, packages, warnings: manifest.warnings, archives, request })
+}
+
+/// The target: a preset, and what is said besides.
+fn target(manifest: &Manifest, request: &Request) -> Result<TargetMap, Error> {
+    let presets = &manifest.config.target.presets;
+    let mut target = match &request.preset {
+        None => TargetMap::default(),
+        Some(name) => {
+            let found = PresetName::new(name.clone()).ok().and_then(|name| presets.get(&name));
+            found.cloned().ok_or_else(|| {
+                let known: Vec<_> = presets.keys().map(PresetName::as_str).collect();
+                let problem = format!("there is no preset `{name}`, only {}", known.join(", "));
+                Error::Choice { path: manifest.path.clone(), problem }
+            })?
+        }
+    };
+    target.0.extend(request.target.iter().cloned());
+    Ok(target)
+}
+
+struct Planner<'a> {
+    request: &'a Request,
+    target: &'a TargetMap,
+    pins: Pins,
+    finder: Finder,
+    archives: BTreeMap<String, Archive>,
+    /// What is wrong with the manifest itself.
+    broken: Vec<Problem>,
+}
+
+impl Planner<'_> {
+    fn package(&mut self, name: &PackageName, described: &Described) -> Result<Package, Error> {
+        let (output, intermediate_only) = match described.output {
+            PackageOutput::Zone { intermediate_only } => (Output::Zone, intermediate_only),
+            PackageOutput::Tarball => (Output::Tarball, false),
+        };
+        let source = match &described.source {
+            PackageSource::Local { .. } => Source::Local,
+            PackageSource::Prebuilt { .. } => Source::Prebuilt,
+            PackageSource::Composite { .. } => Source::Composite,
+            PackageSource::Manual => Source::Manual,
+        };
+        let mut package = Package {
+            file: described.get_output_file(name),
+            service: described.service_name.to_string(),
+            source,
+            output,
+            intermediate_only,
+            wanted: false,
+            excluded: self.excluded(described),
+            components: Vec::new(),
+            parts: Vec::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        };
+        if package.excluded.is_some() {
+            return Ok(package);
+        }
+        let name = name.as_str();
+        let hint = described.setup_hint.as_deref();
+        match &described.source {
+            PackageSource::Local { blobs, buildomat_blobs, rust, paths } => {
+                for path in paths {
+                    self.path(name, &mut package, path, hint)?;
+                }
+                if let Some(rust) = rust {
+                    self.programs(name, &mut package, rust);
+                }
+                self.blobs(name, &mut package, blobs.as_deref().unwrap_or_default())?;
+                self.published(name, &mut package, buildomat_blobs.as_deref().unwrap_or_default())?;
+            }
+            PackageSource::Prebuilt { repo, commit, sha256 } => {
+                self.prebuilt(name, &mut package, repo, commit, sha256)?;
+            }
+            PackageSource::Manual => self.manual(name, &mut package, hint),
+            PackageSource::Composite { packages } => {
+                if output == Output::Tarball {
+                    self.broken.push(Problem::new(
+                        name,
+                        "only zone images can be composed, and its output is a tarball",
+                    ));
+                }
+                // File names still; `compose` makes packages of them.
+                package.components.clone_from(packages);
+            }
+        }
+        Ok(package)
+    }
+
+    /// Why the target does not have a package.
+    fn excluded(&self, described: &Described) -> Option<String> {
+        let only = described.only_for_targets.as_ref()?;
+        let differs = |(key, wanted): (&String, &String)| match self.target.0.get(key) {
+            Some(value) if value == wanted => None,
+            Some(value) => Some(format!("only for {key}={wanted}, and the target has {value}")),
+            None => Some(format!("only for {key}={wanted}, which the target does not say")),
+        };
+        only.0.iter().find_map(differs)
+    }
+
+    /// Where something goes. What leads out of an image breaks the manifest.
+    fn to(&mut self, name: &str, output: Output, to: &str) -> Option<ProtoPath> {
+        let problem = match (output, to.starts_with('/')) {
+            (Output::Zone, false) => {
+                format!("`to = \"{to}\"` is relative; in a zone image paths begin with `/`")
+            }
+            (Output::Tarball, true) => {
+                format!("`to = \"{to}\"` is absolute; in a tarball paths are relative")
+            }
+            _ => match ProtoPath::new(to) {
+                Ok(path) => return Some(path),
+                Err(error) => format!("`to = \"{to}\"` {}", error.reason),
+            },
+        };
+        self.broken.push(Problem::new(name, problem));
+        None
+    }
+
+    /// A place below the service's own directory of a zone, or below the top of a tarball.
+    fn own(&mut self, name: &str, package: &Package, below: &str) -> Option<ProtoPath> {
+        let to = match package.output {
+            Output::Zone => format!("/opt/oxide/{}/{below}", package.service),
+            Output::Tarball => below.to_owned(),
+        };
+        self.to(name, package.output, &to)
+    }
+
+    fn path(
+        &mut self,
+        name: &str,
+        package: &mut Package,
+        path: &InterpolatedMappedPath,
+        hint: Option<&str>,
+    ) -> Result<(), Error> {
+        let texts = path.from.interpolate(self.target).and_then(|from| {
+            let to = path.to.interpolate(self.target)?;
+            Ok((from, to))
+        });
+        let (from, to) = match texts {
+            Ok(texts) => texts,
+            Err(error) => {
+                let remedy = "name a preset that has the key, or give it with --set KEY=VALUE";
+                package.problems.push(Problem::new(name, error.to_string()).remedy(remedy));
+                return Ok(());
+            }
+        };
+        let Some(at) = self.to(name, package.output, &to) else { return Ok(()) };
+        let on_disk = self.on_disk(&from);
+        if on_disk.symlink_metadata().is_ok() {
+            match local::walk(&on_disk, &at) {
+                Ok(found) => {
+                    let files = || found.iter().filter_map(|one| one.file.as_ref());
+                    package.parts.push(Part::Path {
+                        from: on_disk,
+                        to,
+                        files: files().count(),
+                        bytes: files().map(|file| file.size).sum(),
+                        found,
+                    });
+                }
+                Err(problem) => package.problems.push(Problem::new(name, problem)),
+            }
+            return Ok(());
+        }
+        if let Some(found) = download::find(&from)
+            && let Some(part) = self.download(name, package, &found, &at)?
+        {
+            package.parts.extend(part);
+            return Ok(());
+        }
+        let missing = Problem::new(name, format!("{} is missing", on_disk.display()));
+        // The manifest's hint is about what does not come with the source.
+        let foreign = from.starts_with('/') || from.starts_with("out/");
+        package.problems.push(match hint {
+            Some(hint) if foreign => missing.remedy(hint),
+            None if from.starts_with('/') => missing.remedy(
+                "it is a path of the system that omicron is built on; give the root of one with \
+                 --sysroot",
+            ),
+            _ => missing.remedy("take a whole checkout, or give its directory with --source"),
+        });
+        Ok(())
+    }
+
+    fn on_disk(&self, from: &str) -> PathBuf {
+        match (from.strip_prefix('/'), &self.request.sysroot) {
+            (Some(below), Some(sysroot)) => sysroot.join(below),
+            _ => self.request.source.join(from),
+        }
+    }
+
+    /// Something that omicron downloads, if it is pinned. The inner option is empty when it is and
+    /// cannot be had.
+    fn download(
+        &mut self,
+        name: &str,
+        package: &mut Package,
+        found: &download::Match,
+        at: &ProtoPath,
+    ) -> Result<Option<Option<Part>>, Error> {
+        let Some((url, digest)) = found.download.pinned(&self.pins)? else { return Ok(None) };
+        let url = match Url::parse(&url) {
+            Ok(url) => url,
+            Err(error) => {
+                package.problems.push(Problem::new(name, format!("{url} is no address: {error}")));
+                return Ok(Some(None));
+            }
+        };
+        let file = url.path_segments().and_then(Iterator::last).unwrap_or_default().to_owned();
+        let Some(artifact) = self.artifact(name, package, &file, digest, url)? else {
+            return Ok(Some(None));
+        };
+        let joined = found.maps.iter().filter_map(|(archive, below)| {
+            let to = match below.is_root() {
+                true => at.clone(),
+                false => at.join(below.as_bytes()).ok()?,
+            };
+            Some((archive.clone(), to))
+        });
+        let (maps, key) = (joined.collect(), format!("download.{}", found.download.name));
+        let kind = Kind::Download(found.download.form);
+        self.archives.insert(key.clone(), Archive { from: From::Artifact(artifact.clone()), kind });
+        Ok(Some(Some(Part::Archive { archive: key, artifact: Some(artifact), maps })))
+    }
+
+    fn programs(&mut self, name: &str, package: &mut Package, rust: &RustPackage) {
+        let programs = &self.request.programs;
+        let mut missing = Vec::new();
+        for binary in &rust.binary_names {
+            let below = match package.output {
+                Output::Zone => format!("bin/{binary}"),
+                Output::Tarball => binary.clone(),
+            };
+            if binary.contains('/') {
+                let problem = format!("`{binary}` is no name of a program");
+                self.broken.push(Problem::new(name, problem));
+                continue;
+            }
+            let from = programs.path(binary, rust.release);
+            let Some(at) = self.own(name, package, &below) else { continue };
+            let build = programs.cargo.is_some();
+            if build || from.is_file() {
+                package.warnings.extend(foreign(&from, build));
+                let to = format!("/{at}").replace("//", "/");
+                package.parts.push(Part::Program { from, to, build, at });
+                continue;
+            }
+            missing.push(from.display().to_string());
+        }
+        if missing.is_empty() {
+            return;
+        }
+        let release = if rust.release { " --release" } else { "" };
+        let what = format!("{}: not built", missing.join(", "));
+        package.problems.push(Problem::new(name, what).remedy(format!(
+            "run `cargo build{release} -p {name}` on illumos and give its target directory with \
+             --binaries, or have them built here with --cargo --target x86_64-unknown-illumos, \
+             which needs that target's standard library and a sysroot"
+        )));
+    }
+
+    /// Blobs of the bucket, which the manifest does not pin.
+    fn blobs<P: AsRef<str>>(
+        &mut self,
+        name: &str,
+        package: &mut Package,
+        blobs: &[P],
+    ) -> Result<(), Error> {
+        for blob in blobs {
+            let blob = blob.as_ref();
+            let Some(at) = self.own(name, package, &format!("blob/{blob}")) else { continue };
+            let Some(digest) = self.request.pins.get(blob).copied() else {
+                package.problems.push(
+                    Problem::new(name, format!("the blob {blob} has no digest"))
+                        .remedy(format!("give it with --pin {blob}=SHA256")),
+                );
+                continue;
+            };
+            let url = below(&self.request.blobs, blob);
+            let file = blob.rsplit('/').next().unwrap_or(blob);
+            self.blob(name, package, file, digest, url, at)?;
+        }
+        Ok(())
+    }
+
+    /// Blobs that builds published.
+    fn published(
+        &mut self,
+        name: &str,
+        package: &mut Package,
+        blobs: &[PrebuiltBlob],
+    ) -> Result<(), Error> {
+        for blob in blobs {
+            let PrebuiltBlob { repo, series, commit, artifact, sha256 } = blob;
+            let Some(at) = self.own(name, package, &format!("blob/{artifact}")) else { continue };
+            let Some(digest) = digest(name, package, sha256, artifact) else { continue };
+            let place = format!("oxidecomputer/{repo}/{series}/{commit}/{artifact}");
+            let url = below(&self.request.artifacts, &place);
+            self.blob(name, package, artifact, digest, url, at)?;
+        }
+        Ok(())
+    }
+
+    fn blob(
+        &mut self,
+        name: &str,
+        package: &mut Package,
+        file: &str,
+        digest: Digest,
+        url: Url,
+        at: ProtoPath,
+    ) -> Result<(), Error> {
+        if let Some(artifact) = self.artifact(name, package, file, digest, url)? {
+            package.parts.push(Part::Blob {
+                artifact,
+                to: format!("/{at}").replace("//", "/"),
+                at,
+            });
+        }
+        Ok(())
+    }
+
+    fn prebuilt(
+        &mut self,
+        name: &str,
+        package: &mut Package,
+        repo: &str,
+        commit: &str,
+        sha256: &str,
+    ) -> Result<(), Error> {
+        let file = package.file.clone();
+        let Some(digest) = digest(name, package, sha256, &file) else { return Ok(()) };
+        if commit.is_empty() && self.finder.on_disk(&file).is_none() {
+            package.problems.push(
+                Problem::new(name, "the manifest does not say which commit").remedy(format!(
+                    "add source.commit, or put {file} into a directory given with --prebuilt"
+                )),
+            );
+            return Ok(());
+        }
+        let place = format!("oxidecomputer/{repo}/image/{commit}/{file}");
+        let url = below(&self.request.artifacts, &place);
+        if let Some(artifact) = self.artifact(name, package, &file, digest, url)? {
+            self.whole(name, package, From::Artifact(artifact.clone()), Some(artifact));
+        }
+        Ok(())
+    }
+
+    fn manual(&mut self, name: &str, package: &mut Package, hint: Option<&str>) {
+        let file = &package.file;
+        let there = self.request.out.join(file);
+        let path = self.finder.on_disk(file).or_else(|| there.is_file().then(|| there.clone()));
+        let Some(path) = path else {
+            let missing = Problem::new(name, format!("{file} is to be put into place by hand"));
+            package.problems.push(missing.remedy(hint.map_or_else(
+                || {
+                    format!(
+                        "build it, and put it into {} or a directory given with --prebuilt",
+                        self.request.out.display()
+                    )
+                },
+                str::to_owned,
+            )));
+            return;
+        };
+        if path == there && self.request.version.is_some() && !package.intermediate_only {
+            let problem = format!("{} would be replaced by a stamped one", path.display());
+            package.problems.push(
+                Problem::new(name, problem)
+                    .remedy("keep it elsewhere, and give that directory with --prebuilt"),
+            );
+            return;
+        }
+        match oxide_archive::open(&path) {
+            Ok(_) => self.whole(name, package, From::Disk(path), None),
+            Err(error) => package.problems.push(Problem::new(name, error.to_string())),
+        }
+    }
+
+    /// The whole of an archive.
+    fn whole(&mut self, name: &str, package: &mut Package, from: From, artifact: Option<Artifact>) {
+        let kind = match package.output {
+            Output::Zone => Kind::Zone,
+            Output::Tarball => Kind::Tarball,
+        };
+        self.archives.insert(name.to_owned(), Archive { from, kind });
+        let maps = vec![(ProtoPath::root(), ProtoPath::root())];
+        package.parts.push(Part::Archive { archive: name.to_owned(), artifact, maps });
+    }
+
+    /// Where something pinned is; notes what is in the way.
+    fn artifact(
+        &self,
+        name: &str,
+        package: &mut Package,
+        file: &str,
+        digest: Digest,
+        url: Url,
+    ) -> Result<Option<Artifact>, Error> {
+        let problem = match self.finder.find(file, digest, url) {
+            Ok(artifact) => return Ok(Some(artifact)),
+            Err(Absence::Error(error)) => return Err(error),
+            Err(Absence::Wrong { path, found }) => Problem::new(
+                name,
+                format!("{} has sha256 {found} instead of the pinned {digest}", path.display()),
+            )
+            .remedy("remove it, or correct the pin if it is the right one"),
+            Err(Absence::Offline) => {
+                Problem::new(name, format!("{file} (sha256 {digest}) is not in the store")).remedy(
+                    "run once without --offline, or put it into a directory given with --prebuilt",
+                )
+            }
+        };
+        package.problems.push(problem);
+        Ok(None)
+    }
+}
+
+/// Reads a digest of the manifest; notes a missing or wrong one.
+fn digest(name: &str, package: &mut Package, text: &str, file: &str) -> Option<Digest> {
+    let problem = match text.parse() {
+        Ok(digest) => return Some(digest),
+        Err(_) if text.is_empty() => Problem::new(name, format!("{file} has no digest")).remedy(
+            format!("add source.sha256, a pair of files in tools/, or --pin {name}=SHA256"),
+        ),
+        Err(_) => Problem::new(name, format!("`{text}` is no SHA-256 of {file}"))
+            .remedy("a SHA-256 has 64 hexadecimal digits"),
+    };
+    package.problems.push(problem);
+    None
+}
+
+/// An address below another. What is appended is quoted as a path.
+fn below(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path.split('/'));
+    }
+    url
+}
+
+/// What should be known of a program that no illumos zone can run.
+fn foreign(path: &Path, build: bool) -> Option<String> {
+    let file = File::open(path).ok().filter(|_| !build)?;
+    let interpreter = elf::read(file).ok()??.interpreter?;
+    let here = ["/lib/ld.so.1", "/usr/lib/ld.so.1", "/lib/amd64/ld.so.1", "/lib/64/ld.so.1"];
+    let native = here.contains(&interpreter.as_str()) || interpreter.ends_with("/amd64/ld.so.1");
+    (!native).then(|| {
+        format!("{} is no program of illumos: its interpreter is {interpreter}", path.display())
+    })
+}
+
+/// Makes packages of the file names that composite packages list.
+fn compose(
+    manifest: &Manifest,
+    packages: &mut BTreeMap<String, Package>,
+    broken: &mut Vec<Problem>,
+) {
+    let by_file: BTreeMap<String, String> =
+        packages.iter().map(|(name, package)| (package.file.clone(), name.clone())).collect();
+    let excluded: BTreeMap<String, String> = packages
+        .iter()
+        .filter_map(|(name, package)| Some((name.clone(), package.excluded.clone()?)))
+        .collect();
+    for (name, package) in packages.iter_mut() {
+        for component in &mut package.components {
+            let Some(other) = by_file.get(component) else {
+                let near = nearest(component, by_file.keys().map(String::as_str));
+                let problem = format!("no package makes its component {component}");
+                broken.push(match near {
+                    Some(near) => {
+                        Problem::new(name, problem).remedy(format!("did you mean {near}?"))
+                    }
+                    None => Problem::new(name, problem),
+                });
+                continue;
+            };
+            if !component.ends_with(".tar.gz") {
+                let problem = format!("its component {component} is no zone image");
+                broken.push(Problem::new(name, problem));
+            }
+            if let Some(reason) = excluded.get(other) {
+                let problem = format!("its component {component} is not in the target: {reason}");
+                package.problems.push(
+                    Problem::new(name, problem)
+                        .remedy(format!("correct only_for_targets in {}", manifest.path.display())),
+                );
+            }
+            component.clone_from(other);
+        }
+    }
+}
+
+/// Finds packages that are composed of themselves.
+fn circles(packages: &BTreeMap<String, Package>, broken: &mut Vec<Problem>) {
+    fn visit<'a>(
+        name: &'a str,
+        packages: &'a BTreeMap<String, Package>,
+        way: &mut Vec<&'a str>,
+        done: &mut BTreeSet<&'a str>,
+    ) -> Option<Vec<&'a str>> {
+        if let Some(start) = way.iter().position(|other| *other == name) {
+            return Some([&way[start..], &[name]].concat());
+        }
+        if done.contains(name) {
+            return None;
+        }
+        way.push(name);
+        let components = packages.get(name).map(|package| &*package.components).unwrap_or_default();
+        let circle = components.iter().find_map(|other| visit(other, packages, way, done));
+        way.pop();
+        done.insert(name);
+        circle
+    }
+    let mut done = BTreeSet::new();
+    for name in packages.keys() {
+        if let Some(circle) = visit(name, packages, &mut Vec::new(), &mut done) {
+            let problem = format!("it is composed of itself: {}", circle.join(" <- "));
+            broken.push(Problem::new(circle[0], problem));
+            return;
+        }
+    }
+}
+
+/// Finds packages that become the same file on a system.
+fn same_files(packages: &BTreeMap<String, Package>, broken: &mut Vec<Problem>) {
+    let mut files: BTreeMap<(String, Output), &str> = BTreeMap::new();
+    for (name, package) in packages {
+        if package.excluded.is_some() || package.intermediate_only {
+            continue;
+        }
+        if let Some(first) = files.insert((package.service.clone(), package.output), name) {
+            let ending = match package.output {
+                Output::Zone => "tar.gz",
+                Output::Tarball => "tar",
+            };
+            let problem = format!("it becomes {}.{ending}, and so does {first}", package.service);
+            broken.push(
+                Problem::new(name, problem)
+                    .remedy("give one another service_name, or another target"),
+            );
+        }
+    }
+}
+
+/// Marks what was asked for.
+fn choose(
+    manifest: &Manifest,
+    request: &Request,
+    packages: &mut BTreeMap<String, Package>,
+) -> Result<(), Error> {
+    let wrong = |problem| Err(Error::Choice { path: manifest.path.clone(), problem });
+    for name in &request.names {
+        let near = nearest(name, packages.keys().map(String::as_str)).map(str::to_owned);
+        match packages.get_mut(name) {
+            Some(Package { excluded: Some(reason), .. }) => {
+                return wrong(format!("the target does not have `{name}`: {reason}"));
+            }
+            Some(package) => package.wanted = true,
+            None => {
+                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                return wrong(format!("there is no package `{name}`{near}"));
+            }
+        }
+    }
+    if request.names.is_empty() {
+        for package in packages.values_mut() {
+            package.wanted = package.excluded.is_none() && !package.intermediate_only;
+        }
+    }
+    Ok(())
+}
+
+/// Whether an archive is a program alone.
+pub(crate) fn is_program(kind: Kind) -> bool {
+    kind == Kind::Download(Form::Program)
+}
+
+/// The size of a file that was built meanwhile.
+pub(crate) fn built(path: &Path) -> Result<local::FoundFile, Error> {
+    let metadata = fs::metadata(path).map_err(Error::io("examine", path))?;
+    Ok(local::file(path, &metadata))
+}
