@@ -1,5 +1,7 @@
 //! `cargo xtask zone`: zone images.
 
+mod build;
+
 use std::path::PathBuf;
 
 use clap::builder::ArgPredicate;
@@ -21,6 +23,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(Box<build::Arguments>),
     Minimal(Minimal),
 }
 
@@ -82,6 +85,7 @@ struct Minimal {
 impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         match self.command {
+            Command::Build(arguments) => arguments.run(printer),
             Command::Minimal(arguments) => arguments.run(printer),
         }
     }

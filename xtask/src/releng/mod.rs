@@ -31,7 +31,7 @@ use jobs::{Graph, Job, Stop};
 pub(crate) use self::check::{PathFinding, check};
 pub(crate) use self::helios_build::lines as helios_build_lines;
 pub(crate) use self::lock::{Keep, Locker};
-pub(crate) use self::progress::Mode;
+pub(crate) use self::progress::{Mode, Progress};
 
 use self::brand::Brand;
 use self::config::Config;
@@ -39,7 +39,6 @@ use self::image::{Image, Places, Which};
 use self::overlay::{Packages, Piece, Zone};
 use self::packages::Origins;
 use self::pool::PoolRecord;
-use self::progress::Progress;
 use self::result_set::ResultSet;
 use self::summary::Summary;
 use crate::environment::{self, BuildClock, Checkout};
