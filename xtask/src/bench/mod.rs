@@ -12,6 +12,7 @@ pub(crate) mod pool;
 mod records;
 mod stage;
 mod workplace;
+pub(crate) mod zones;
 
 use std::fs;
 use std::path::Path;

@@ -10,6 +10,7 @@ use boot_image::os_archive::{self, Notes, Parts};
 use boot_image::phase2;
 use ips::{Fmri, InstallOptions, Origin as _, Publication, Publisher, Repository, Timestamp};
 use proto::{Proto, Store};
+use rustix::thread::CpuSet;
 use serde::{Deserialize, Serialize};
 use zpool_image::{Compression, PoolOptions};
 
@@ -125,8 +126,10 @@ impl Places {
 
 /// Runs one stage and prints its [`Done`].
 pub(crate) fn run(name: &str, directory: &Path, printer: &Printer) -> Result<(), Failure> {
-    let done = super::pool::run_stage(name, directory);
-    if let Some(done) = done.or_else(|| super::packages::run_stage(name, directory)) {
+    let done = super::pool::run_stage(name, directory)
+        .or_else(|| super::packages::run_stage(name, directory))
+        .or_else(|| super::zones::run_stage(name, directory));
+    if let Some(done) = done {
         printer.result(serde_json::to_string(&done?)?);
         return Ok(());
     }
@@ -151,6 +154,17 @@ pub(crate) fn run(name: &str, directory: &Path, printer: &Printer) -> Result<(),
     };
     printer.result(serde_json::to_string(&Done::now(input, output))?);
     Ok(())
+}
+
+/// Does something on one processor, whatever threads there are.
+pub(crate) fn one_processor<T>(action: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let mut processors = rustix::thread::sched_getaffinity(None)?;
+    let first = (0..CpuSet::MAX_CPU).find(|number| processors.is_set(*number));
+    processors.clear();
+    processors.set(first.unwrap_or(0));
+    rustix::thread::sched_setaffinity(None, &processors)?;
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
+    action()
 }
 
 /// Makes what the stages work on: the tree, its packages, the proto they make, and the parts of an

@@ -8,6 +8,7 @@ use jobs::Stop;
 
 use crate::bench::packages::{self, PackagesReport, RepositoryPlan};
 use crate::bench::pool::{self, PoolReport};
+use crate::bench::zones::{self, ZonesReport};
 use crate::bench::{self, DIRECTORIES, Judged, Measured, Plan, Report, STAGES, Spread};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -24,6 +25,7 @@ use crate::releng::stop_on_signals;
   cargo xtask bench
   cargo xtask bench pool
   cargo xtask bench packages
+  cargo xtask bench zones
   cargo xtask bench --runs 3 --only pool --only baseline
   cargo xtask bench --json > measured.json")]
 pub(crate) struct Arguments {
@@ -59,6 +61,7 @@ pub(crate) struct Arguments {
 enum Suite {
     Pool(PoolArguments),
     Packages(PackagesArguments),
+    Zones(ZonesArguments),
 }
 
 /// Measure the pool writer and reader, against the same work without a pool.
@@ -146,6 +149,40 @@ pub(crate) struct PackagesArguments {
     json: bool,
 }
 
+/// Measure building zone images.
+///
+/// The files are generated, the same bytes each time. Building is measured on all processors and on
+/// one. Each number is told with what it should be.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  cargo xtask bench zones
+  cargo xtask bench zones --only build --megabytes 100 --json")]
+pub(crate) struct ZonesArguments {
+    /// How often each stage runs
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+
+    /// Files of twelve zone images
+    #[arg(long, value_name = "N", default_value_t = 6000, value_parser = clap::value_parser!(u64).range(12..1_000_000))]
+    files: u64,
+
+    /// Their bytes, in millions
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..100_000))]
+    megabytes: u64,
+
+    /// What to measure (repeatable; default: all)
+    #[arg(long, value_name = "GROUP", value_parser = PossibleValuesParser::new(zones::NAMES))]
+    only: Vec<String>,
+
+    /// Where to work; takes about three times the megabytes (default: memory, if there is room)
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs one stage; `bench` calls it.
 #[derive(Debug, Args)]
 pub(crate) struct StageArguments {
@@ -175,6 +212,7 @@ impl Arguments {
         match self.suite {
             Some(Suite::Pool(arguments)) => return arguments.run(&stop, printer),
             Some(Suite::Packages(arguments)) => return arguments.run(&stop, printer),
+            Some(Suite::Zones(arguments)) => return arguments.run(&stop, printer),
             None => {}
         }
         let plan = Plan { files: self.files, bytes: self.megabytes * 1_000_000 };
@@ -223,6 +261,21 @@ impl PackagesArguments {
             printer.json(&report)?;
         } else {
             packages_table(&report, printer);
+        }
+        Ok(ExitStatus::Success)
+    }
+}
+
+impl ZonesArguments {
+    fn run(self, stop: &Stop, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let plan = Plan { files: self.files, bytes: self.megabytes * 1_000_000 };
+        let directory = bench::workplace(self.directory.as_deref(), plan.bytes * 3)?;
+        let runs = usize::try_from(self.runs)?;
+        let report = zones::run(directory.path(), plan, runs, &self.only, stop, printer)?;
+        if self.json {
+            printer.json(&report)?;
+        } else {
+            zones_table(&report, printer);
         }
         Ok(ExitStatus::Success)
     }
@@ -302,6 +355,22 @@ fn packages_table(report: &PackagesReport, printer: &Printer) {
         report.versions,
         report.files,
         printer::bytes(report.bytes),
+        report.runs,
+        report.processors,
+        report.load[0],
+        report.load[1]
+    ));
+    judged(&report.judged, printer);
+    printer.result("");
+    stages(&report.stages, printer);
+}
+
+fn zones_table(report: &ZonesReport, printer: &Printer) {
+    printer.result(format_args!(
+        "{} files, {}, in {} zone images\n{} runs by turns; {} processors; load {} before, {} after\n",
+        report.files,
+        printer::bytes(report.bytes),
+        zones::IMAGES,
         report.runs,
         report.processors,
         report.load[0],

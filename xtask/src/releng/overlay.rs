@@ -79,7 +79,7 @@ impl Packages {
             return Ok(path);
         }
         Err(Failure::missing(format!("package `{package}`: {} is missing", path.display()))
-            .hint("build it with omicron-package, or leave it out in releng.toml"))
+            .hint("build it with `cargo xtask zone build` or omicron-package, or leave it out"))
     }
 
     /// A package for an image.
@@ -190,6 +190,8 @@ fn cannot(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
 
     fn tar(path: &Path, members: &[(&str, &str)]) {
@@ -239,6 +241,39 @@ mod tests {
             |path: &str| fs::metadata(tree.join(path)).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode("root"), 0o700);
         assert_eq!(mode("opt/oxide/mg-ddm/ddmd"), 0o755);
+    }
+
+    #[test]
+    fn what_zone_build_makes_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        let omicron = omicron(dir);
+        let local = "source.type = \"local\"\nsource.paths = [{ from = \"ddmd\", to = ";
+        let text = fs::read_to_string(&omicron.package_manifest).unwrap();
+        let text =
+            text.replacen("source.type = \"manual\"", &format!("{local}\"bin/ddmd\" }}]"), 1);
+        let text = text.replacen("source.type = \"manual\"", &format!("{local}\"/opt/x\" }}]"), 1);
+        fs::write(&omicron.package_manifest, text).unwrap();
+        fs::write(dir.join("ddmd"), "program").unwrap();
+        let request = crate::bench::zones::request(dir, dir).unwrap();
+        let fetcher = fetch::Fetcher::offline(store::Store::open(dir.join("store")).unwrap());
+        let plan = zone_build::plan(request, &fetcher).unwrap();
+        let (graph, _) = plan.graph(&fetcher, &dir.join("work"), NonZeroUsize::MIN).unwrap();
+        graph.run(1, &dir.join("logs"), &jobs::Stop::new(), &jobs::Quiet).unwrap();
+
+        let packages = Packages::read(&Omicron { artifacts: dir.join("out"), ..omicron }).unwrap();
+        let zone = packages.zone("overlay").unwrap();
+        assert_eq!(zone.file_name, "overlay.tar.gz");
+        let pieces = [
+            packages.piece("mg-ddm-gz", Method::Install).unwrap(),
+            packages.piece("overlay", Method::Bundle).unwrap(),
+        ];
+        let tree = dir.join("tree");
+        make_tree(&pieces, &tree).unwrap();
+        assert_eq!(fs::read(tree.join("opt/oxide/mg-ddm/bin/ddmd")).unwrap(), b"program");
+        assert_eq!(fs::read(tree.join("opt/oxide/mg-ddm/VERSION")).unwrap(), b"0.0.0");
+        let metadata = oxide_archive::read_metadata(tree.join("opt/oxide/overlay.tar.gz")).unwrap();
+        assert_eq!(metadata.package.as_deref(), Some("overlay"));
     }
 
     #[test]

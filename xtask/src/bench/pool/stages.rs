@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use boot_image::os_archive::{self, Notes, Parts};
 use boot_image::phase2;
 use proto::{Contents, Owners, Proto, Store, import_directory};
-use rustix::thread::CpuSet;
 use zpool_image::reader::Image;
 use zpool_image::{Compression, PoolOptions, Report, TreeUsage, fletcher_4};
 
 use super::super::measure::Part;
 use super::super::records;
-use super::super::stage::{Done, TIME};
+use super::super::stage::{Done, TIME, one_processor};
 use crate::failure::Failure;
 
 /// Entries of the trees that show how memory grows.
@@ -134,17 +133,6 @@ fn parts(at: &Places<'_>) -> Result<Parts, Failure> {
     let part = at.scratch("part");
     fs::write(&part, "This stands in for the kernel and the boot archive.\n")?;
     Ok(Parts { unix: part.clone(), boot_archive: part, ..Parts::default() })
-}
-
-/// Does something on one processor, whatever threads there are.
-fn one_processor<T>(action: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    let mut processors = rustix::thread::sched_getaffinity(None)?;
-    let first = (0..CpuSet::MAX_CPU).find(|number| processors.is_set(*number));
-    processors.clear();
-    processors.set(first.unwrap_or(0));
-    rustix::thread::sched_setaffinity(None, &processors)?;
-    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
-    action()
 }
 
 fn deflate_alone(at: &Places<'_>) -> Result<Done, Failure> {

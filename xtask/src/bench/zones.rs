@@ -1,0 +1,136 @@
+//! Building zone images, on all processors and on one.
+
+mod build;
+
+#[cfg(test)]
+pub(crate) use self::build::request;
+
+use std::path::Path;
+
+use jobs::Stop;
+use serde::Serialize;
+
+use super::judge::{self, Group, Judged, MIB, Target, Wanted, is_chosen, peak, wall};
+use super::stage::{Done, own};
+use super::{Measured, Plan, load};
+use crate::failure::Failure;
+use crate::printer::{self, Printer};
+
+/// Zone images that are built.
+pub(crate) const IMAGES: u64 = 12;
+
+const GROUPS: [Group; 1] = [Group {
+    name: "build",
+    stages: &[own("zones-build", None), own("zones-build-one-processor", None)],
+    once: false,
+    targets: &[
+        Target {
+            what: "zone images: speed on all processors against one",
+            wanted: Wanted::AtLeast(1.8),
+            unit: "x",
+            number: |runs| wall(runs, "zones-build-one-processor") / wall(runs, "zones-build"),
+        },
+        Target {
+            what: "zone images: peak memory",
+            wanted: Wanted::AtMost(150.0),
+            unit: "MiB",
+            number: |runs| peak(runs, "zones-build") / MIB,
+        },
+    ],
+}];
+
+/// The names of the groups.
+pub(crate) const NAMES: [&str; 1] = ["build"];
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct ZonesReport {
+    /// Processors that this process may use.
+    pub(crate) processors: usize,
+    /// The load of the machine, as `/proc/loadavg` has it, before and after.
+    pub(crate) load: [String; 2],
+    /// What the zone images are built of.
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    /// How often each stage ran by turns with the others of its group.
+    pub(crate) runs: usize,
+    /// The stages, in the order they took turns.
+    pub(crate) stages: Vec<Measured>,
+    /// What they say.
+    pub(crate) judged: Vec<Judged>,
+}
+
+/// Generates files and measures the groups that are named, or all.
+pub(crate) fn run(
+    directory: &Path,
+    plan: Plan,
+    runs: usize,
+    only: &[String],
+    stop: &Stop,
+    printer: &Printer,
+) -> Result<ZonesReport, Failure> {
+    let before = load();
+    let bytes = printer::bytes(plan.bytes);
+    printer.say(format_args!("generating {} files of {bytes} ...", plan.files));
+    prepare(directory, plan, only)?;
+    let chosen: Vec<&Group> = GROUPS.iter().filter(|group| is_chosen(only, group.name)).collect();
+    let (stages, judged) = judge::measure(&chosen, directory, runs, stop, printer)?;
+    Ok(ZonesReport {
+        processors: std::thread::available_parallelism().map_or(1, usize::from),
+        load: [before, load()],
+        files: plan.files,
+        bytes: plan.bytes,
+        runs,
+        stages,
+        judged,
+    })
+}
+
+fn prepare(directory: &Path, plan: Plan, only: &[String]) -> Result<(), Failure> {
+    if is_chosen(only, "build") {
+        build::prepare(directory, plan)?;
+    }
+    Ok(())
+}
+
+/// Runs one stage, if there is one of this name, and says what it did.
+pub(crate) fn run_stage(name: &str, directory: &Path) -> Option<Result<Done, Failure>> {
+    build::run_stage(name, directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::super::Cost;
+    use super::super::judge::judge;
+    use super::*;
+
+    #[test]
+    fn every_stage_runs_and_every_target_gets_its_numbers() {
+        let directory = tempfile::tempdir().unwrap();
+        let plan = Plan { files: 60, bytes: 600_000 };
+        prepare(directory.path(), plan, &[]).unwrap();
+        for group in &GROUPS {
+            let mut samples = Vec::new();
+            for stage in group.stages {
+                let scratch = directory.path().join("scratch");
+                fs::create_dir_all(&scratch).unwrap();
+                let done = match stage.name {
+                    // One thread is asked for once in a process.
+                    name if name.ends_with("-one-processor") => Done::now(1, 1),
+                    name => run_stage(name, directory.path()).unwrap().unwrap(),
+                };
+                let second = Duration::from_secs(1);
+                samples.push(vec![(Cost { wall: second, cpu: second, peak: done.peak }, done)]);
+                fs::remove_dir_all(&scratch).unwrap();
+            }
+            for target in group.targets {
+                let judged = judge(target, group.stages, &samples);
+                assert!(judged.measured.median.is_finite(), "{}", target.what);
+            }
+        }
+        assert_eq!(GROUPS.map(|group| group.name), NAMES);
+    }
+}
