@@ -26,6 +26,13 @@ pub struct Artifact {
     pub place: Place,
 }
 
+impl Artifact {
+    /// Whether it is to be fetched.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self.place, Place::Network(_))
+    }
+}
+
 /// Where an artifact is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -53,7 +60,7 @@ impl Finder {
     /// Where an artifact can be had; what is in the way if nowhere.
     pub(crate) fn find(&self, file: &str, sha256: Digest, url: Url) -> Result<Artifact, Absence> {
         let artifact = |place| Ok(Artifact { file: file.to_owned(), sha256, place });
-        if self.fetcher.store().has_blob(&sha256) {
+        if self.has(&sha256) {
             return artifact(Place::Store);
         }
         for directory in &self.directories {
@@ -70,6 +77,11 @@ impl Finder {
             true => Err(Absence::Offline),
             false => artifact(Place::Network(url)),
         }
+    }
+
+    /// Whether the store has a digest.
+    pub(crate) fn has(&self, sha256: &Digest) -> bool {
+        self.fetcher.store().has_blob(sha256)
     }
 
     /// A file of the given directories.
@@ -90,16 +102,29 @@ impl Finder {
                 file.rewind().map_err(Error::io("read", path))?;
                 Ok(file)
             }
-            Place::Network(url) => self.fetch(artifact, vec![url.clone()]),
+            Place::Network(_) => self.with_item(artifact, |item| Ok(self.fetcher.open(item)?.0)),
             Place::Store => match self.fetcher.store().open_blob(&artifact.sha256)? {
                 Some(file) => Ok(file),
-                // It was damaged or collected since it was found.
-                None => self.fetch(artifact, Vec::new()),
+                // It was damaged or collected since it was found, and nobody has said where else
+                // it is.
+                None => self.with_item(artifact, |item| Ok(self.fetcher.open(item)?.0)),
             },
         }
     }
 
-    fn fetch(&self, artifact: &Artifact, urls: Vec<Url>) -> Result<File, Error> {
+    /// Sees that artifacts of the network are in the store, many at once; what went wrong.
+    pub(crate) fn fetch_all(&self, artifacts: &[Artifact]) -> Vec<Error> {
+        let answers = self.fetcher.each(artifacts, |artifact| {
+            self.with_item(artifact, |item| self.fetcher.ensure(item).map(drop))
+        });
+        answers.into_iter().filter_map(Result::err).collect()
+    }
+
+    fn with_item<T>(
+        &self,
+        artifact: &Artifact,
+        action: impl FnOnce(&Item<'_>) -> Result<T, fetch::Error>,
+    ) -> Result<T, Error> {
         let expected = artifact.sha256;
         let check = |file: &mut File| {
             let found = sum(file).map_err(|error| error.to_string())?;
@@ -107,6 +132,10 @@ impl Finder {
                 true => Ok(()),
                 false => Err(format!("its sha256 is {found}, not the pinned {expected}")),
             }
+        };
+        let urls = match &artifact.place {
+            Place::Network(url) => vec![url.clone()],
+            Place::Store | Place::Disk(_) => Vec::new(),
         };
         let item = Item {
             name: Name::new("artifact", expected.to_string()),
@@ -116,7 +145,7 @@ impl Finder {
             limit: LIMIT,
             check: &check,
         };
-        Ok(self.fetcher.open(&item)?.0)
+        Ok(action(&item)?)
     }
 }
 

@@ -16,11 +16,11 @@ use proto::{Digest, Entry, Kind as EntryKind, Manifest, Proto, ProtoPath, Store}
 use serde::Serialize;
 
 use crate::artifact::{Artifact, Finder};
+use crate::download::Form;
 use crate::image::{self, Style, UNSTAMPED, VERSION};
 use crate::plan::{Archive, From, Kind, Output, Part, Plan, Source};
-use crate::planning::{built, is_program};
 use crate::tree::Tree;
-use crate::{Error, Problem};
+use crate::{Error, Problem, local};
 
 /// An image that was built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -162,6 +162,20 @@ impl Builder<'_> {
             }
         }
         self.cargo(&programs, &mut graph)?;
+        let taken = wanted.iter().copied().filter(|name| self.plan.is_taken(name));
+        let unpacked = archives.iter().copied().chain(taken);
+        let remote = unpacked
+            .filter_map(|name| match &self.plan.archives.get(name)?.from {
+                From::Artifact(artifact) => Some(artifact),
+                From::Disk(_) => None,
+            })
+            .chain(blobs.values().copied())
+            .filter(|artifact| artifact.is_remote())
+            .map(|artifact| (artifact.sha256, artifact.clone()));
+        let remote: BTreeMap<Digest, Artifact> = remote.collect();
+        if !remote.is_empty() {
+            graph.add(self.fetch(remote.into_values().collect()))?;
+        }
         for name in archives {
             if let Some(archive) = self.plan.archives.get(name) {
                 graph.add(self.unpack(name, archive.clone()))?;
@@ -213,11 +227,46 @@ impl Builder<'_> {
             }
             let name = if release { "cargo release" } else { "cargo debug" };
             let (cargo, source) = (cargo.clone(), self.plan.request.source.clone());
-            let run =
-                move |job: &Context| job.command(cargo).arguments(words).directory(source).run();
+            let run = move |job: &Context| {
+                // The source says itself which toolchain it wants.
+                let command = job.command(cargo).environment("RUSTUP_TOOLCHAIN", None);
+                command.arguments(words).directory(source).run()
+            };
             graph.add(Job::new(name, run).makes(paths))?;
         }
         Ok(())
+    }
+
+    /// Fetches everything that is fetched, many at once; others work meanwhile.
+    fn fetch(&self, artifacts: Vec<Artifact>) -> Job {
+        let (finder, made) = (self.finder.clone(), self.fetched());
+        let marker = made.clone();
+        let run = move |job: &Context| -> Result<(), JobError> {
+            let errors = finder.fetch_all(&artifacts);
+            if !errors.is_empty() {
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                return Err(lines.join("\n").into());
+            }
+            job.log(format_args!("{} files", artifacts.len()));
+            Ok(fs::write(&marker, "")?)
+        };
+        Job::new("fetch", run).makes([made])
+    }
+
+    fn fetched(&self) -> PathBuf {
+        self.work.join("fetched")
+    }
+
+    /// What must be there before an archive or blob can be opened.
+    fn before(&self, artifact: &Artifact) -> Option<PathBuf> {
+        artifact.is_remote().then(|| self.fetched())
+    }
+
+    fn before_archive(&self, from: &From) -> Option<PathBuf> {
+        match from {
+            From::Artifact(artifact) => self.before(artifact),
+            From::Disk(_) => None,
+        }
     }
 
     fn manifest_of(&self, archive: &str) -> PathBuf {
@@ -227,11 +276,11 @@ impl Builder<'_> {
     /// Unpacks an archive; its contents are kept, and its manifest says what it has.
     fn unpack(&self, name: &str, archive: Archive) -> Job {
         let (finder, kept, made) = (self.finder.clone(), self.kept.clone(), self.manifest_of(name));
-        let to = made.clone();
+        let (to, before) = (made.clone(), self.before_archive(&archive.from));
         let run = move |job: &Context| -> Result<(), JobError> {
             let (mut file, label) = open(&finder, &archive.from)?;
             let mut proto = Proto::new(kept.clone());
-            if is_program(archive.kind) {
+            if archive.kind == Kind::Download(Form::Program) {
                 let program = kept
                     .add(GzipReader::new(&mut file))
                     .map_err(Error::io("decompress", &label))?;
@@ -250,19 +299,20 @@ impl Builder<'_> {
             proto.save(&to)?;
             Ok(())
         };
-        Job::new(format!("unpack {name}"), run).makes([made])
+        Job::new(format!("unpack {name}"), run).reads(before).makes([made])
     }
 
     /// Keeps a single file.
     fn keep(&self, artifact: Artifact) -> Job {
         let (finder, kept) = (self.finder.clone(), self.kept.clone());
         let made = kept.path_of(&artifact.sha256);
-        let name = format!("fetch {} {}", artifact.file, &artifact.sha256.to_string()[..8]);
+        let before = self.before(&artifact);
+        let name = format!("keep {} {}", artifact.file, &artifact.sha256.to_string()[..8]);
         let run = move |_: &Context| -> Result<(), JobError> {
             kept.add(finder.open(&artifact)?).map_err(Error::io("keep", &artifact.file))?;
             Ok(())
         };
-        Job::new(name, run).makes([made])
+        Job::new(name, run).reads(before).makes([made])
     }
 
     /// Takes an archive as it is, after looking whether a zone can be installed from it.
@@ -270,6 +320,8 @@ impl Builder<'_> {
         let (plan, finder) = (Arc::clone(self.plan), self.finder.clone());
         let (package, images) = (name.to_owned(), self.images.clone());
         let out = self.out(name);
+        let before =
+            self.plan.archives.get(name).and_then(|archive| self.before_archive(&archive.from));
         let to = out.clone();
         let run = move |_: &Context| -> Result<(), JobError> {
             let Some(archive) = plan.archives.get(&package) else {
@@ -280,7 +332,7 @@ impl Builder<'_> {
             images.add(record(&plan, &package, written, None));
             Ok(())
         };
-        Job::new(format!("image {name}"), run).makes([out])
+        Job::new(format!("image {name}"), run).reads(before).makes([out])
     }
 
     /// Writes an image of its parts.
@@ -350,7 +402,9 @@ fn merge(plan: &Plan, package: &str, kept: &Store, work: &Path) -> Result<Tree, 
         let by: Arc<str> = Arc::from(by);
         match part {
             Part::Path { found, .. } => tree.add_found(found, &by)?,
-            Part::Program { from, at, .. } => tree.add_file(at.clone(), &built(from)?, &by)?,
+            Part::Program { from, at, .. } => {
+                tree.add_file(at.clone(), &local::examine(from)?, &by)?
+            }
             Part::Blob { artifact, at, .. } => {
                 tree.add_kept(at.clone(), kept, artifact.sha256, &by)?;
             }

@@ -85,6 +85,16 @@ pub enum Error {
         /// Who brings that.
         second: String,
     },
+    /// A path that no zone can be installed with.
+    #[error("{image}: the path of a member has {length} bytes, and at most 1023 are read: {path}")]
+    Long {
+        /// The package.
+        image: String,
+        /// The path in it.
+        path: proto::ProtoPath,
+        /// With what stands before it in the archive.
+        length: usize,
+    },
     /// An archive that a zone could not be installed from, or that cannot be written.
     #[error(transparent)]
     Archive(#[from] oxide_archive::Error),

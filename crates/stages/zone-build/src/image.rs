@@ -36,13 +36,14 @@ pub(crate) fn write(
     style: &Style,
     path: &Path,
 ) -> Result<Written, Error> {
+    check_lengths(package, tree, style.output)?;
     let output = OutputFile::create(path)?;
     match style.output {
         Output::Zone => {
             let output = GzipWriter::with_threads(output, style.level, style.threads);
             let metadata = Metadata::new(ArchiveType::Layer).with_package(package, &style.version);
             let mut writer = Writer::new(output, path, &metadata, style.mtime)?;
-            members("root", tree, kept, style, &mut writer)?;
+            members(ROOT, tree, kept, style, &mut writer)?;
             let output = writer.finish()?.finish().map_err(Error::io("write", path))?;
             Ok(output.commit()?)
         }
@@ -53,6 +54,23 @@ pub(crate) fn write(
             Ok(writer.finish()?.commit()?)
         }
     }
+}
+
+/// The longest member name that a zone can be installed from.
+const LONGEST: usize = 1023;
+
+/// Where members of a zone image are.
+const ROOT: &str = "root";
+
+fn check_lengths(package: &str, tree: &Tree, output: Output) -> Result<(), Error> {
+    let prefix = if output == Output::Zone { ROOT } else { "" };
+    for (path, _) in tree.iter() {
+        let length = member(prefix, path).map_or(0, |name| name.len());
+        if length > LONGEST {
+            return Err(Error::Long { image: package.to_owned(), path: path.clone(), length });
+        }
+    }
+    Ok(())
 }
 
 fn metadata(style: &Style, executable: bool) -> proto::Metadata {

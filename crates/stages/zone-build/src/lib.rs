@@ -17,6 +17,7 @@
 
 mod artifact;
 mod build;
+mod consistency;
 mod download;
 mod error;
 mod image;

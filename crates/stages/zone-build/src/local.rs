@@ -6,6 +6,8 @@ use std::{fs, io};
 use proto::ProtoPath;
 use walkdir::WalkDir;
 
+use crate::Error;
+
 /// A file or directory of the source, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -55,8 +57,14 @@ pub(crate) fn walk(from: &Path, to: &ProtoPath) -> Result<Vec<Found>, String> {
     Ok(found)
 }
 
+/// A file that is built or put into place meanwhile.
+pub(crate) fn examine(path: &Path) -> Result<FoundFile, Error> {
+    let metadata = fs::metadata(path).map_err(Error::io("examine", path))?;
+    Ok(file(path, &metadata))
+}
+
 /// A file of the source, with what of its metadata matters.
-pub(crate) fn file(path: &Path, metadata: &fs::Metadata) -> FoundFile {
+fn file(path: &Path, metadata: &fs::Metadata) -> FoundFile {
     use std::os::unix::fs::PermissionsExt as _;
     FoundFile {
         path: path.to_owned(),

@@ -24,7 +24,7 @@ pub(crate) struct Manifest {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads a manifest. `given` are digests by the name of a package.
+/// Reads a manifest. `given` are digests by the name of a package; they come first.
 pub(crate) fn read(
     path: &Path,
     pins: &Pins,
@@ -67,12 +67,15 @@ fn complete(
     if source.get("type").and_then(Value::as_str) != Some("prebuilt") {
         return Ok(());
     }
+    if let Some(digest) = given.get(name) {
+        source.insert("sha256".to_owned(), Value::String(digest.to_string()));
+    }
     if source.contains_key("sha256") && source.contains_key("commit") {
         return Ok(());
     }
     let repo = source.get("repo").and_then(Value::as_str).unwrap_or_default().to_owned();
     let pin = pins.find(&[name, &format!("{repo}_{name}"), &repo])?;
-    let digest = given.get(name).copied().or(pin.as_ref().and_then(|pin| pin.digest));
+    let digest = pin.as_ref().and_then(|pin| pin.digest);
     let digest = digest.map(|digest| digest.to_string()).unwrap_or_default();
     let commit = pin.and_then(|pin| pin.version).unwrap_or_default();
     source.entry("sha256").or_insert(Value::String(digest));
@@ -190,6 +193,25 @@ mod tests {
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_damaged_manifest_is_read_or_refused(at in 0usize..220, text in "[\\[\\]{}=.\"a-z\n]{0,6}") {
+            let mut manifest = String::from(
+                "[package.a]\nservice_name = \"a\"\nsource.type = \"prebuilt\"\nsource.repo = \"r\"\n\
+                 output.type = \"zone\"\n[package.b]\nservice_name = \"b\"\n\
+                 source.type = \"composite\"\nsource.packages = [\"a.tar.gz\"]\n\
+                 output.type = \"zone\"\n[target.preset.x]\nk = \"v\"\n",
+            );
+            let at = at.min(manifest.len());
+            manifest.insert_str(at, &text);
+            match parse(&manifest) {
+                Ok(manifest) => proptest::prop_assert!(manifest.config.packages.len() <= 3),
+                Err(error) => proptest::prop_assert!(!error.to_string().is_empty()),
+            }
         }
     }
 }

@@ -163,4 +163,17 @@ mod tests {
         let error = pins.find(&["b"]).unwrap_err().to_string();
         assert!(error.contains("b_version: `rubbish`"), "{error}");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[A-Z_=\"a-f0-9\n #]{0,120}") {
+            if let Ok(values) = Values::parse(&text, PathBuf::new()) {
+                // What was read is said again in the same words.
+                let again: String =
+                    values.by_key.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+                let again = Values::parse(&again, PathBuf::new()).unwrap();
+                proptest::prop_assert_eq!(again.by_key.len(), values.by_key.len());
+            }
+        }
+    }
 }

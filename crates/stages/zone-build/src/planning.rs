@@ -1,7 +1,7 @@
 //! From a manifest to a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use fetch::{Fetcher, Url};
@@ -14,8 +14,9 @@ use omicron_zone_package::target::TargetMap;
 use proto::{Digest, ProtoPath};
 
 use crate::artifact::{Absence, Artifact, Finder};
-use crate::download::{self, Form};
-use crate::manifest::{self, Manifest, nearest};
+use crate::consistency::{check_pins, choose, circles, compose, same_files};
+use crate::download;
+use crate::manifest::{self, Manifest};
 use crate::pins::Pins;
 use crate::plan::{Archive, From, Kind, Output, Package, Part, Plan, Source};
 use crate::{Error, Problem, Request, local};
@@ -27,6 +28,7 @@ use crate::{Error, Problem, Request, local};
 pub fn plan(request: Request, fetcher: &Fetcher) -> Result<Plan, Error> {
     let pins = Pins::new(&request.tools);
     let manifest = manifest::read(&request.manifest, &pins, &request.pins)?;
+    check_pins(&manifest, &request)?;
     let target = target(&manifest, &request)?;
     let finder = Finder { fetcher: fetcher.clone(), directories: request.directories.clone() };
     let mut planner = Planner {
@@ -384,7 +386,8 @@ impl Planner<'_> {
     ) -> Result<(), Error> {
         let file = package.file.clone();
         let Some(digest) = digest(name, package, sha256, &file) else { return Ok(()) };
-        if commit.is_empty() && self.finder.on_disk(&file).is_none() {
+        let here = self.finder.has(&digest) || self.finder.on_disk(&file).is_some();
+        if commit.is_empty() && !here {
             package.problems.push(
                 Problem::new(name, "the manifest does not say which commit").remedy(format!(
                     "add source.commit, or put {file} into a directory given with --prebuilt"
@@ -502,136 +505,4 @@ fn foreign(path: &Path, build: bool) -> Option<String> {
     (!native).then(|| {
         format!("{} is no program of illumos: its interpreter is {interpreter}", path.display())
     })
-}
-
-/// Makes packages of the file names that composite packages list.
-fn compose(
-    manifest: &Manifest,
-    packages: &mut BTreeMap<String, Package>,
-    broken: &mut Vec<Problem>,
-) {
-    let by_file: BTreeMap<String, String> =
-        packages.iter().map(|(name, package)| (package.file.clone(), name.clone())).collect();
-    let excluded: BTreeMap<String, String> = packages
-        .iter()
-        .filter_map(|(name, package)| Some((name.clone(), package.excluded.clone()?)))
-        .collect();
-    for (name, package) in packages.iter_mut() {
-        for component in &mut package.components {
-            let Some(other) = by_file.get(component) else {
-                let near = nearest(component, by_file.keys().map(String::as_str));
-                let problem = format!("no package makes its component {component}");
-                broken.push(match near {
-                    Some(near) => {
-                        Problem::new(name, problem).remedy(format!("did you mean {near}?"))
-                    }
-                    None => Problem::new(name, problem),
-                });
-                continue;
-            };
-            if !component.ends_with(".tar.gz") {
-                let problem = format!("its component {component} is no zone image");
-                broken.push(Problem::new(name, problem));
-            }
-            if let Some(reason) = excluded.get(other) {
-                let problem = format!("its component {component} is not in the target: {reason}");
-                package.problems.push(
-                    Problem::new(name, problem)
-                        .remedy(format!("correct only_for_targets in {}", manifest.path.display())),
-                );
-            }
-            component.clone_from(other);
-        }
-    }
-}
-
-/// Finds packages that are composed of themselves.
-fn circles(packages: &BTreeMap<String, Package>, broken: &mut Vec<Problem>) {
-    fn visit<'a>(
-        name: &'a str,
-        packages: &'a BTreeMap<String, Package>,
-        way: &mut Vec<&'a str>,
-        done: &mut BTreeSet<&'a str>,
-    ) -> Option<Vec<&'a str>> {
-        if let Some(start) = way.iter().position(|other| *other == name) {
-            return Some([&way[start..], &[name]].concat());
-        }
-        if done.contains(name) {
-            return None;
-        }
-        way.push(name);
-        let components = packages.get(name).map(|package| &*package.components).unwrap_or_default();
-        let circle = components.iter().find_map(|other| visit(other, packages, way, done));
-        way.pop();
-        done.insert(name);
-        circle
-    }
-    let mut done = BTreeSet::new();
-    for name in packages.keys() {
-        if let Some(circle) = visit(name, packages, &mut Vec::new(), &mut done) {
-            let problem = format!("it is composed of itself: {}", circle.join(" <- "));
-            broken.push(Problem::new(circle[0], problem));
-            return;
-        }
-    }
-}
-
-/// Finds packages that become the same file on a system.
-fn same_files(packages: &BTreeMap<String, Package>, broken: &mut Vec<Problem>) {
-    let mut files: BTreeMap<(String, Output), &str> = BTreeMap::new();
-    for (name, package) in packages {
-        if package.excluded.is_some() || package.intermediate_only {
-            continue;
-        }
-        if let Some(first) = files.insert((package.service.clone(), package.output), name) {
-            let ending = match package.output {
-                Output::Zone => "tar.gz",
-                Output::Tarball => "tar",
-            };
-            let problem = format!("it becomes {}.{ending}, and so does {first}", package.service);
-            broken.push(
-                Problem::new(name, problem)
-                    .remedy("give one another service_name, or another target"),
-            );
-        }
-    }
-}
-
-/// Marks what was asked for.
-fn choose(
-    manifest: &Manifest,
-    request: &Request,
-    packages: &mut BTreeMap<String, Package>,
-) -> Result<(), Error> {
-    let wrong = |problem| Err(Error::Choice { path: manifest.path.clone(), problem });
-    for name in &request.names {
-        let near = nearest(name, packages.keys().map(String::as_str)).map(str::to_owned);
-        match packages.get_mut(name) {
-            Some(Package { excluded: Some(reason), .. }) => {
-                return wrong(format!("the target does not have `{name}`: {reason}"));
-            }
-            Some(package) => package.wanted = true,
-            None => {
-                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                return wrong(format!("there is no package `{name}`{near}"));
-            }
-        }
-    }
-    if request.names.is_empty() {
-        for package in packages.values_mut() {
-            package.wanted = package.excluded.is_none() && !package.intermediate_only;
-        }
-    }
-    Ok(())
-}
-
-/// Whether an archive is a program alone.
-pub(crate) fn is_program(kind: Kind) -> bool {
-    kind == Kind::Download(Form::Program)
-}
-
-/// The size of a file that was built meanwhile.
-pub(crate) fn built(path: &Path) -> Result<local::FoundFile, Error> {
-    let metadata = fs::metadata(path).map_err(Error::io("examine", path))?;
-    Ok(local::file(path, &metadata))
 }

@@ -35,7 +35,8 @@ pub struct Request {
     pub artifacts: Url,
     /// Where blobs without a commit are published.
     pub blobs: Url,
-    /// Digests of what the manifest names without one: by package, or by the blob's name.
+    /// Digests over those of the manifest: of prebuilt packages by their name, and of blobs without
+    /// a commit, which the manifest does not pin, by theirs.
     pub pins: BTreeMap<String, Digest>,
     /// The directory of omicron's files `NAME_version` and `NAME_checksums`.
     pub tools: PathBuf,
