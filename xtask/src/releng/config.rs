@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
+use proto::Digest;
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -168,6 +169,9 @@ pub(crate) struct Omicron {
     pub(crate) package_manifest: PathBuf,
     /// The directory with `NAME.tar` and `NAME.tar.gz`.
     pub(crate) artifacts: PathBuf,
+    /// SHA-256 that the archives of some packages must have.
+    #[serde(default)]
+    pub(crate) sha256: BTreeMap<String, Digest>,
 }
 
 /// `[repository]`
@@ -177,9 +181,41 @@ pub(crate) struct Repository {
     /// Omicron packages that are zones of the repository, in place of the default list.
     pub(crate) zones: Option<Vec<String>>,
     /// Further zone images, by path; the file's name is the name on the rack.
-    pub(crate) zone_files: Vec<PathBuf>,
+    pub(crate) zone_files: Vec<ZoneFile>,
     /// Days until the metadata expires.
     pub(crate) expires: Option<u32>,
+}
+
+/// A zone image: a path, or a table with `path` and the `sha256` that it must have.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub(crate) struct ZoneFile {
+    pub(crate) path: PathBuf,
+    pub(crate) sha256: Option<Digest>,
+}
+
+impl TryFrom<toml::Value> for ZoneFile {
+    type Error = String;
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        /// The long form.
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Pinned {
+            path: PathBuf,
+            sha256: Digest,
+        }
+        match value {
+            toml::Value::String(path) => Ok(Self { path: path.into(), sha256: None }),
+            toml::Value::Table(table) => {
+                let Pinned { path, sha256 } = Pinned::deserialize(toml::Value::Table(table))
+                    .map_err(|error| error.message().to_owned())?;
+                Ok(Self { path, sha256: Some(sha256) })
+            }
+            other => {
+                Err(format!("expected a path or {{ path = \"…\", sha256 = \"…\" }}, not {other}"))
+            }
+        }
+    }
 }
 
 /// Releng's list for the host image.
@@ -280,7 +316,7 @@ impl Config {
             below(&mut omicron.package_manifest);
             below(&mut omicron.artifacts);
         }
-        repository.zone_files.iter_mut().for_each(below);
+        repository.zone_files.iter_mut().map(|file| &mut file.path).for_each(below);
     }
 }
 
@@ -338,6 +374,27 @@ mod tests {
         assert_eq!(size("1200").unwrap(), Some(Size::Mebibytes(1200)));
         assert!(size("-1").is_err());
         assert!(size("\"big\"").is_err());
+    }
+
+    #[test]
+    fn zone_files_may_be_pinned() {
+        let files = |text: &str| {
+            let text = format!("[repository]\nzone-files = [{text}]\n");
+            Config::parse(&text, Path::new("t")).map(|config| config.repository.zone_files)
+        };
+        let sum = "0".repeat(63) + "1";
+        let found = files(&format!("\"a\", {{ path = \"b\", sha256 = \"{sum}\" }}")).unwrap();
+        assert_eq!(found[0], ZoneFile { path: "a".into(), sha256: None });
+        assert_eq!(found[1], ZoneFile { path: "b".into(), sha256: sum.parse().ok() });
+        for (bad, word) in [
+            ("1".to_owned(), "expected a path"),
+            ("{ path = \"b\" }".to_owned(), "sha256"),
+            ("{ path = \"b\", sha256 = \"12\" }".to_owned(), "line 2"),
+            (format!("{{ path = \"b\", sha256 = \"{sum}\", x = 1 }}"), "unknown field `x`"),
+        ] {
+            let failure = files(&bad).unwrap_err();
+            assert!(failure.error.to_string().contains(word), "{}", failure.error);
+        }
     }
 
     #[test]

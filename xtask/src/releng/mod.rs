@@ -246,10 +246,11 @@ impl Settings {
                 zones.push(packages.zone(&name)?);
             }
         }
-        for path in &self.config.repository.zone_files {
+        for config::ZoneFile { path, sha256 } in &self.config.repository.zone_files {
             let name = path.file_name().and_then(|name| name.to_str());
             match name {
                 Some(name) if path.is_file() => {
+                    overlay::check_pin(path, sha256.as_ref())?;
                     zones.push(Zone { archive: path.clone(), file_name: name.to_owned() });
                 }
                 _ => {

@@ -1,6 +1,7 @@
 //! What is laid over an image: omicron packages and root's profile, as the tree of files that
 //! helios-build would be given as an extra proto directory.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use omicron_zone_package::config::{self, PackageName};
 use oxide_archive::{Options, SetOwners};
+use proto::Digest;
 
 use super::config::{Method, Omicron};
 use crate::failure::Failure;
+use crate::record;
 
 /// One omicron package that goes into an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,7 @@ pub(crate) struct Packages {
     manifest: config::Config,
     manifest_path: PathBuf,
     artifacts: PathBuf,
+    pins: BTreeMap<String, Digest>,
 }
 
 impl Packages {
@@ -50,7 +54,15 @@ impl Packages {
         })?;
         let manifest = config::parse_manifest(&text)
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-        Ok(Self { manifest, manifest_path: path.clone(), artifacts: omicron.artifacts.clone() })
+        let packages = Self {
+            manifest,
+            manifest_path: path.clone(),
+            artifacts: omicron.artifacts.clone(),
+            pins: omicron.sha256.clone(),
+        };
+        // A pin that nothing is compared with would be one that somebody relies on in vain.
+        packages.pins.keys().try_for_each(|name| packages.service(name).map(drop))?;
+        Ok(packages)
     }
 
     fn service(&self, package: &str) -> Result<String, Failure> {
@@ -76,6 +88,7 @@ impl Packages {
     fn archive(&self, package: &str, ending: &str) -> Result<PathBuf, Failure> {
         let path = self.artifacts.join(format!("{package}.{ending}"));
         if path.is_file() {
+            check_pin(&path, self.pins.get(package))?;
             return Ok(path);
         }
         Err(Failure::missing(format!("package `{package}`: {} is missing", path.display()))
@@ -100,9 +113,28 @@ impl Packages {
     pub(crate) fn zone(&self, package: &str) -> Result<Zone, Failure> {
         let service = self.service(package)?;
         let stamped = self.artifacts.join("versioned").join(format!("{package}.tar.gz"));
-        let archive = if stamped.is_file() { stamped } else { self.archive(package, "tar.gz")? };
+        let archive = match stamped.is_file() {
+            true => {
+                check_pin(&stamped, self.pins.get(package))?;
+                stamped
+            }
+            false => self.archive(package, "tar.gz")?,
+        };
         Ok(Zone { archive, file_name: format!("{service}.tar.gz") })
     }
+}
+
+/// Compares an archive with the digest it must have, if there is one, before anything is made of
+/// it.
+pub(crate) fn check_pin(path: &Path, pin: Option<&Digest>) -> Result<(), Failure> {
+    let Some(pin) = pin else { return Ok(()) };
+    let found = record::digest(path)?;
+    if found == *pin {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Failure::new(format!("{path}: sha256 {found} instead of the pinned {pin}"))
+        .hint("get the right one, or correct sha256 in releng.toml"))
 }
 
 /// What root's shell reads at log-in: the tools of the overlay are on the path.
@@ -215,7 +247,8 @@ mod tests {
              output.type = \"zone\"\n",
         )
         .unwrap();
-        Omicron { package_manifest: manifest, artifacts: directory.to_owned() }
+        let sha256 = BTreeMap::new();
+        Omicron { package_manifest: manifest, artifacts: directory.to_owned(), sha256 }
     }
 
     #[test]
@@ -274,6 +307,30 @@ mod tests {
         assert_eq!(fs::read(tree.join("opt/oxide/mg-ddm/VERSION")).unwrap(), b"0.0.0");
         let metadata = oxide_archive::read_metadata(tree.join("opt/oxide/overlay.tar.gz")).unwrap();
         assert_eq!(metadata.package.as_deref(), Some("overlay"));
+    }
+
+    #[test]
+    fn archives_that_are_not_the_pinned_ones_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        fs::create_dir(dir.join("versioned")).unwrap();
+        fs::write(dir.join("overlay.tar.gz"), "zone").unwrap();
+        let pinned = |name: &str, text: &str| {
+            let sha256 = BTreeMap::from([(name.to_owned(), Digest::of(text.as_bytes()))]);
+            Packages::read(&Omicron { sha256, ..omicron(dir) })
+        };
+        let right = pinned("overlay", "zone").unwrap();
+        assert!(right.piece("overlay", Method::Bundle).is_ok());
+        let wrong = pinned("overlay", "another").unwrap();
+        let failure = wrong.piece("overlay", Method::Bundle).unwrap_err();
+        assert!(failure.error.to_string().contains("instead of the pinned"), "{}", failure.error);
+        assert!(wrong.zone("overlay").is_err());
+        // The one that is taken counts.
+        fs::write(dir.join("versioned/overlay.tar.gz"), "another").unwrap();
+        assert!(wrong.zone("overlay").is_ok());
+        assert!(right.zone("overlay").is_err());
+        let failure = pinned("overlai", "zone").map(drop).unwrap_err();
+        assert_eq!(failure.hints, ["the nearest name there is `overlay`"]);
     }
 
     #[test]
