@@ -68,7 +68,7 @@ fn a_plan_lists_everything_and_its_status_says_whether_all_can_be_built() {
         "2 can be built:",
         "* service  service.tar.gz of files",
         "1 cannot be built here:",
-        "* program  program.tar of nothing",
+        "* program  program.tar\n",
         "target/release/program: not built",
     ] {
         assert!(out.contains(line), "{line}: {out}");

@@ -11,7 +11,6 @@ use semver::Version;
 use serde::Serialize;
 use zone_build::{Image, Package, Plan, Problem, Programs, Request, Source, State, Url};
 
-use crate::environment;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::network::Network;
@@ -87,7 +86,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR")]
     prebuilt: Vec<PathBuf>,
 
-    /// The digest of a package or blob that the manifest gives none for (repeatable)
+    /// The digest of a prebuilt package, over that of the manifest, or of a blob (repeatable)
     #[arg(long, value_name = "NAME=SHA256", value_parser = pin)]
     pin: Vec<(String, Digest)>,
 
@@ -215,7 +214,8 @@ impl Arguments {
                     self.binaries.unwrap_or_else(|| source.join("target")),
                 )?,
                 triple: self.target,
-                cargo: self.cargo.then(environment::cargo),
+                // Not the one that runs this program: the source may want another toolchain.
+                cargo: self.cargo.then(|| "cargo".into()),
             },
             artifacts: self.artifacts,
             blobs: self.blobs,
@@ -285,6 +285,15 @@ fn show(plan: &Plan, json: bool, printer: &Printer) -> Result<ExitStatus, Failur
         for (name, package) in of_state() {
             let mark = if package.wanted { '*' } else { ' ' };
             printer.result(format_args!("{mark} {name:<width$}  {}", describe(package)));
+            let blocked: Vec<_> = package
+                .components
+                .iter()
+                .filter(|component| plan.state(component) == State::Blocked)
+                .map(String::as_str)
+                .collect();
+            if state == State::Blocked && !blocked.is_empty() {
+                printer.result(format_args!("    for lack of {}", blocked.join(", ")));
+            }
             for problem in &package.problems {
                 let Problem { what, remedy, .. } = problem;
                 printer.result(format_args!("    {what}"));
@@ -306,11 +315,10 @@ fn describe(package: &Package) -> String {
     let file = &package.file;
     match package.source {
         Source::Composite => format!("{file} of {}", package.components.join(", ")),
+        Source::Local if package.parts.is_empty() => file.clone(),
         Source::Local => format!("{file} of {}", parts(package)),
-        Source::Prebuilt | Source::Manual => match parts(package).as_str() {
-            "nothing" => file.clone(),
-            from => format!("{file}, {from}"),
-        },
+        Source::Prebuilt | Source::Manual if package.parts.is_empty() => file.clone(),
+        Source::Prebuilt | Source::Manual => format!("{file}, {}", parts(package)),
     }
 }
 
@@ -335,7 +343,7 @@ fn parts(package: &Package) -> String {
             Part::Archive { artifact: None, .. } => "put into place".to_owned(),
         })
         .collect();
-    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+    words.join(", ")
 }
 
 fn tell(
