@@ -219,9 +219,8 @@ impl Planner<'_> {
             return Ok(());
         }
         if let Some(found) = download::find(&from)
-            && let Some(part) = self.download(name, package, &found, &at)?
+            && self.download(name, package, &found, &at)?
         {
-            package.parts.extend(part);
             return Ok(());
         }
         let missing = Problem::new(name, format!("{} is missing", on_disk.display()));
@@ -245,26 +244,25 @@ impl Planner<'_> {
         }
     }
 
-    /// Something that omicron downloads, if it is pinned. The inner option is empty when it is and
-    /// cannot be had.
+    /// Takes something that omicron downloads, if it is pinned; whether it is.
     fn download(
         &mut self,
         name: &str,
         package: &mut Package,
         found: &download::Match,
         at: &ProtoPath,
-    ) -> Result<Option<Option<Part>>, Error> {
-        let Some((url, digest)) = found.download.pinned(&self.pins)? else { return Ok(None) };
+    ) -> Result<bool, Error> {
+        let Some((url, digest)) = found.download.pinned(&self.pins)? else { return Ok(false) };
         let url = match Url::parse(&url) {
             Ok(url) => url,
             Err(error) => {
                 package.problems.push(Problem::new(name, format!("{url} is no address: {error}")));
-                return Ok(Some(None));
+                return Ok(true);
             }
         };
         let file = url.path_segments().and_then(Iterator::last).unwrap_or_default().to_owned();
         let Some(artifact) = self.artifact(name, package, &file, digest, url)? else {
-            return Ok(Some(None));
+            return Ok(true);
         };
         let joined = found.maps.iter().filter_map(|(archive, below)| {
             let to = match below.is_root() {
@@ -276,7 +274,8 @@ impl Planner<'_> {
         let (maps, key) = (joined.collect(), format!("download.{}", found.download.name));
         let kind = Kind::Download(found.download.form);
         self.archives.insert(key.clone(), Archive { from: From::Artifact(artifact.clone()), kind });
-        Ok(Some(Some(Part::Archive { archive: key, artifact: Some(artifact), maps })))
+        package.parts.push(Part::Archive { archive: key, artifact: Some(artifact), maps });
+        Ok(true)
     }
 
     fn programs(&mut self, name: &str, package: &mut Package, rust: &RustPackage) {

@@ -47,6 +47,22 @@ fn what_is_missing_is_planned_with_what_to_do() {
 }
 
 #[test]
+fn what_was_put_into_place_by_hand_is_not_replaced() {
+    let bench = Bench::new();
+    let (given, there) = (bench.path("given/hand.tar.gz"), bench.path("out/hand.tar.gz"));
+    fs::create_dir(bench.path("out")).unwrap();
+    fs::rename(&given, &there).unwrap();
+    let bytes = fs::read(&there).unwrap();
+    let request = || Request { names: vec!["hand".to_owned()], ..bench.request() };
+    bench.build(request()).unwrap();
+    assert!(fs::read(&there).unwrap() == bytes);
+    let version = Some("1.0.0".parse().unwrap());
+    let error = bench.build(Request { version, ..request() }).unwrap_err();
+    assert!(error.contains("would be replaced by a stamped one"), "{error}");
+    assert!(fs::read(&there).unwrap() == bytes);
+}
+
+#[test]
 fn what_cannot_be_built_is_left_out_on_request() {
     let bench = Bench::new();
     fs::remove_dir_all(bench.path("source/smf/first")).unwrap();
