@@ -102,6 +102,9 @@ fn images_are_built_and_what_cannot_be_is_said() {
     let metadata = oxide_archive::read_metadata(dir.join("out/service.tar.gz")).unwrap();
     assert_eq!(metadata.version.as_deref(), Some("0.0.0"));
 
+    // What a killed run left is removed.
+    fs::create_dir_all(dir.join("out/.zone-build.x1/kept")).unwrap();
+    fs::write(dir.join("out/.partial-x1"), "half").unwrap();
     let words = ["service", "--preset", "host", "--version", "1.2.3", "--json"];
     let (status, out, err) = run(dir, &words);
     assert_eq!(status, 0, "{out}{err}");
@@ -113,7 +116,14 @@ fn images_are_built_and_what_cannot_be_is_said() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     left.sort();
-    assert_eq!(left, ["logs", "service.tar.gz"]);
+    assert_eq!(left, [".zone-build.lock", "logs", "service.tar.gz"]);
+
+    // Nobody else builds there meanwhile.
+    let lock = fs::File::options().write(true).open(dir.join("out/.zone-build.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let (status, _, err) = run(dir, &["service", "--preset", "host"]);
+    assert_eq!(status, 6, "{err}");
+    assert!(err.contains("another run"), "{err}");
 }
 
 #[test]

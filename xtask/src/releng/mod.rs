@@ -32,6 +32,7 @@ pub(crate) use self::check::{PathFinding, check};
 pub(crate) use self::helios_build::lines as helios_build_lines;
 pub(crate) use self::lock::{Keep, Locker};
 pub(crate) use self::progress::{Mode, Progress};
+pub(crate) use self::result_set::lock as lock_output;
 
 use self::brand::Brand;
 use self::config::Config;

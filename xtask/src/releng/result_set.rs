@@ -133,7 +133,8 @@ fn is_replaceable(out: &Path) -> bool {
         || fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-fn lock(path: &Path, out: &Path) -> Result<File, Failure> {
+/// Takes an output directory for this run alone, by a lock on a file.
+pub(crate) fn lock(path: &Path, out: &Path) -> Result<File, Failure> {
     let fail = |error: std::io::Error| format!("cannot lock {}: {error}", path.display());
     let mut file = File::options()
         .create(true)

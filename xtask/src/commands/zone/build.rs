@@ -1,21 +1,23 @@
 //! `cargo xtask zone build`: zone images from omicron's package manifest.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jobs::Stop;
 use proto::Digest;
 use semver::Version;
 use serde::Serialize;
+use tempfile::TempDir;
 use zone_build::{Image, Package, Plan, Problem, Programs, Request, Source, State, Url};
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::network::Network;
 use crate::printer::{Printer, bytes};
-use crate::releng::{Mode, Progress, stop_on_signals};
+use crate::releng::{Mode, Progress, lock_output, stop_on_signals};
 
 /// Build zone images and global-zone tarballs from omicron's package manifest.
 ///
@@ -175,12 +177,7 @@ impl Arguments {
         let processors = processors.unwrap_or(NonZeroUsize::MIN);
         let stop = Stop::new();
         stop_on_signals(&stop)?;
-        std::fs::create_dir_all(&out)
-            .map_err(|error| format!("cannot create {}: {error}", out.display()))?;
-        let work = tempfile::Builder::new()
-            .prefix(".zone-build.")
-            .tempdir_in(&out)
-            .map_err(|error| format!("cannot work in {}: {error}", out.display()))?;
+        let (work, _lock) = begin(&out)?;
         let (graph, images) = plan.graph(&fetcher, work.path(), processors).map_err(explain)?;
         let progress = Progress::new(progress, printer);
         let logs = out.join("logs");
@@ -234,6 +231,33 @@ impl Arguments {
             fast: self.fast,
         })
     }
+}
+
+/// Names of what is in the output directory only while a run lasts: its work, and files that are
+/// being written.
+const WORK: &str = ".zone-build.";
+const PARTIAL: &str = ".partial-";
+
+/// Takes the output directory for this run, and makes a place in it for what is needed meanwhile.
+/// What runs left that were killed is removed.
+fn begin(out: &Path) -> Result<(TempDir, File), Failure> {
+    fs::create_dir_all(out).map_err(|error| format!("cannot create {}: {error}", out.display()))?;
+    let lock = lock_output(&out.join(format!("{WORK}lock")), out)?;
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        // What cannot be removed is in nobody's way.
+        let _ = match path.is_dir() {
+            true if name.starts_with(WORK) => fs::remove_dir_all(path),
+            false if name.starts_with(PARTIAL) => fs::remove_file(path),
+            _ => Ok(()),
+        };
+    }
+    let work = tempfile::Builder::new()
+        .prefix(WORK)
+        .tempdir_in(out)
+        .map_err(|error| format!("cannot work in {}: {error}", out.display()))?;
+    Ok((work, lock))
 }
 
 fn explain(error: zone_build::Error) -> Failure {
