@@ -372,10 +372,13 @@ impl Builder<'_> {
     }
 }
 
-/// Threads that compress one of so many images. There is some work for every processor when the
-/// last one is alone, and a bounded number of threads in all.
+/// Threads that compress one of so many images.
+///
+/// With many images there is one for each processor at any time, and handing pieces to other threads
+/// would only cost. With few, each is spread out, so that there is work for every processor when
+/// the last one is alone.
 fn threads(processors: usize, images: usize) -> NonZeroUsize {
-    if processors == 1 {
+    if processors == 1 || images >= 4 * processors {
         return NonZeroUsize::MIN;
     }
     let at_once = images.clamp(1, processors);
@@ -492,6 +495,7 @@ mod tests {
     #[test]
     fn processors_are_shared_out() {
         let of = |processors, images| threads(processors, images).get();
-        assert_eq!([of(1, 12), of(2, 12), of(2, 1), of(8, 12), of(64, 12)], [1, 2, 4, 2, 11]);
+        assert_eq!([of(1, 12), of(2, 12), of(64, 1000)], [1, 1, 1]);
+        assert_eq!([of(1, 1), of(2, 1), of(2, 3), of(8, 12), of(64, 12)], [1, 4, 2, 2, 11]);
     }
 }

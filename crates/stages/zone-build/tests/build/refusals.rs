@@ -6,7 +6,7 @@ use std::fs;
 use proto::Digest;
 use zone_build::{Request, State};
 
-use crate::common::{Bench, Published, package};
+use crate::common::{Bench, Published, package, unpacked};
 
 #[test]
 fn what_is_missing_is_planned_with_what_to_do() {
@@ -44,6 +44,24 @@ fn what_is_missing_is_planned_with_what_to_do() {
     let plan = bench.plan(Request { preset: None, target, ..bench.request() }).unwrap();
     let agent = plan.problems("agent")[0].to_string();
     assert!(agent.contains("machine") && agent.contains("--set KEY=VALUE"), "{agent}");
+}
+
+#[test]
+fn paths_of_the_building_system_are_found_in_another_root() {
+    let manifest = package(
+        "lib",
+        "source.type = \"local\"\n\
+         source.paths = [{ from = \"/opt/not-here/lib\", to = \"/opt/lib\" }]",
+    );
+    let bench = Bench::with(Published::new(), &manifest);
+    let request = || Request { preset: None, ..bench.request() };
+    let error = bench.build(request()).unwrap_err();
+    assert!(error.contains("/opt/not-here/lib is missing"), "{error}");
+    assert!(error.contains("--sysroot"), "{error}");
+    bench.write("illumos/opt/not-here/lib/libpq.so.5", b"library", 0o755);
+    bench.build(Request { sysroot: Some(bench.path("illumos")), ..request() }).unwrap();
+    let files = unpacked(&bench.path("out/lib.tar.gz"));
+    assert_eq!(files["root/opt/lib/libpq.so.5"], "library");
 }
 
 #[test]
