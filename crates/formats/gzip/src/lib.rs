@@ -13,7 +13,8 @@
 //!
 //! [`GzipReader`] and [`ZlibReader`] accept exactly one stream. Damage is an [`Error`] that says
 //! which rule is broken and where: a wrong checksum, a wrong length, a stream cut short, a second
-//! member and other bytes after the end are all told apart.
+//! member and other bytes after the end are all told apart. [`inflate_whole`] is for the many small
+//! files that are vouched for otherwise.
 //!
 //! The encoder is zlib-rs, used directly. A dependency that switches flate2 to another back end
 //! (cargo features unify) cannot change what is written here; a test watches flate2 for the sake of
@@ -40,6 +41,7 @@ mod frame;
 mod late;
 mod level;
 mod reader;
+mod whole;
 mod workers;
 mod writer;
 
@@ -47,4 +49,5 @@ pub use error::Error;
 pub use late::LateGzipWriter;
 pub use level::Level;
 pub use reader::{GzipReader, ZlibReader};
+pub use whole::inflate_whole;
 pub use writer::{GzipWriter, ZlibWriter};
