@@ -146,16 +146,21 @@ impl Repository {
         Ok(self.directory(publisher).join("pkg").join(stem).join(version))
     }
 
-    /// Where the payload of that name is or would be.
-    fn payload_path(&self, publisher: &str, sha1: &str) -> Result<PathBuf, Error> {
+    /// Where the payload of that name is to be, and where older programs put it.
+    fn payload_paths(&self, publisher: &str, sha1: &str) -> Result<[PathBuf; 2], Error> {
         let files = self.directory(publisher).join("file");
         crate::fmri::check_publisher(publisher).map_err(|p| Error::damaged(&self.path, p))?;
         if !is_hash(sha1) {
             let problem = format!("{sha1:?} is no payload name; 40 hex digits were expected");
             return Err(Error::damaged(files, problem));
         }
-        let path = files.join(&sha1[..2]).join(sha1);
-        let older = files.join(&sha1[..2]).join(&sha1[2..8]).join(sha1);
+        let group = files.join(&sha1[..2]);
+        Ok([group.join(sha1), group.join(&sha1[2..8]).join(sha1)])
+    }
+
+    /// Where the payload of that name is or would be.
+    fn payload_path(&self, publisher: &str, sha1: &str) -> Result<PathBuf, Error> {
+        let [path, older] = self.payload_paths(publisher, sha1)?;
         Ok(if !path.exists() && older.exists() { older } else { path })
     }
 
@@ -343,9 +348,14 @@ impl Origin for Repository {
     }
 
     fn stored_payload(&self, publisher: &str, sha1: &str) -> Result<StoredPayload, Error> {
-        let path = self.payload_path(publisher, sha1)?;
+        let [path, older] = self.payload_paths(publisher, sha1)?;
+        let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         let file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if is_absent(&error) => File::open(&older),
+            opened => opened,
+        };
+        let file = match file {
+            Err(error) if is_absent(&error) => {
                 return Err(Error::NoPayload { path, hash: sha1.to_owned() });
             }
             opened => opened.map_err(Error::io("read", &path))?,

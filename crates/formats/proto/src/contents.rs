@@ -85,13 +85,22 @@ impl Store {
         if count < buffer.len() {
             // Most files are small: nothing is written of those that are there already.
             let digest = Digest(hasher.finalize().into());
-            let content = FileContent { size: count as u64, digest: Some(digest) };
-            if !self.path_of(&digest).exists() {
-                let mut temporary = tempfile::NamedTempFile::new_in(&self.directory)?;
+            let path = self.path_of(&digest);
+            if !path.exists() {
+                // In the directory where it stays: renaming across directories is one at a time in
+                // a whole file system.
+                let group = path.parent().unwrap_or(&self.directory);
+                let mut temporary = match tempfile::NamedTempFile::new_in(group) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        fs::create_dir_all(group)?;
+                        tempfile::NamedTempFile::new_in(group)?
+                    }
+                    made => made?,
+                };
                 temporary.write_all(&buffer[..count])?;
-                self.persist(temporary, &digest)?;
+                temporary.persist(&path).map_err(|error| error.error)?;
             }
-            return Ok(content);
+            return Ok(FileContent { size: count as u64, digest: Some(digest) });
         }
         let mut temporary = tempfile::NamedTempFile::new_in(&self.directory)?;
         let mut size = 0;
