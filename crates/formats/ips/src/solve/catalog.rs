@@ -1,9 +1,10 @@
 //! What there is to choose from.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use rayon::prelude::*;
 
 use super::depend::Facts;
 use crate::image::ImageConfig;
@@ -17,7 +18,7 @@ pub(crate) struct Candidate<'a> {
     /// Whether another candidate has the same version but for the timestamp.
     ambiguous: bool,
     installed: Option<&'a Arc<Manifest>>,
-    loaded: OnceCell<(Arc<Manifest>, Facts)>,
+    loaded: OnceLock<(Arc<Manifest>, Facts)>,
 }
 
 impl Candidate<'_> {
@@ -49,7 +50,7 @@ struct Stem<'a> {
     there: Vec<(usize, Range<usize>)>,
     /// Publishers that have it and that the image does not know.
     elsewhere: BTreeSet<&'a str>,
-    ordered: OnceCell<Vec<Candidate<'a>>>,
+    ordered: OnceLock<Vec<Candidate<'a>>>,
 }
 
 /// The versions of every package that an image may take, best first. Manifests are read when
@@ -125,7 +126,7 @@ impl<'a> Candidates<'a> {
                     origin: None,
                     ambiguous: false,
                     installed: Some(manifest),
-                    loaded: OnceCell::new(),
+                    loaded: OnceLock::new(),
                 };
                 candidates.push(candidate);
             }
@@ -136,7 +137,7 @@ impl<'a> Candidates<'a> {
                     origin: Some(*at),
                     ambiguous: false,
                     installed: None,
-                    loaded: OnceCell::new(),
+                    loaded: OnceLock::new(),
                 }));
             }
             let none = Wish::default();
@@ -232,6 +233,14 @@ impl<'a> Candidates<'a> {
         let facts = Facts::of(&manifest, &self.config.variants, &self.config.facets)
             .map_err(|problem| Error::damaged(&manifest.source, problem))?;
         Ok(candidate.loaded.get_or_init(|| (manifest, facts)))
+    }
+
+    /// Reads the manifests of the best candidates for some packages, many at once: somebody is about
+    /// to ask for them, one by one. What cannot be read is told then.
+    pub(crate) fn look_ahead(&self, stems: &[&str]) {
+        stems.par_iter().filter_map(|stem| self.of(stem).first()).for_each(|candidate| {
+            let _ = self.load(candidate);
+        });
     }
 
     /// Whether a package exists that is not obsolete and that the image supports.

@@ -40,6 +40,16 @@ pub(crate) enum DependKind {
     Parent,
 }
 
+impl DependKind {
+    /// Whether it may bring in a package that nobody asked for.
+    pub(super) fn draws_in(self) -> bool {
+        matches!(
+            self,
+            Self::Require | Self::RequireAny | Self::Group | Self::GroupAny | Self::Conditional
+        )
+    }
+}
+
 /// What the solver must know of one version of a package.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {

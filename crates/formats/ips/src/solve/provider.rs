@@ -142,7 +142,12 @@ impl<'a, 'c> Provider<'a, 'c> {
 
     fn dependencies(&self, candidate: &Candidate<'c>) -> Result<KnownDependencies, Error> {
         let mut known = KnownDependencies::default();
-        for depend in &self.candidates.facts(candidate)?.depends {
+        let depends = &self.candidates.facts(candidate)?.depends;
+        let drawn = depends.iter().filter(|depend| depend.kind.draws_in());
+        let stems: Vec<&str> =
+            drawn.flat_map(|depend| &depend.on).map(|target| target.stem.as_str()).collect();
+        self.candidates.look_ahead(&stems);
+        for depend in depends {
             let need = |fmri: &Fmri| self.range(&fmri.stem, Range::at_least(fmri));
             match (depend.kind, &depend.on[..]) {
                 (DependKind::Require, [target]) => known.requirements.push(need(target).into()),
