@@ -7,7 +7,7 @@ use proto::ProtoPath;
 use super::accounts::{Accounts, User};
 use super::delivery::{Delivered, Delivery};
 use super::drivers::{Driver, DriverTables};
-use super::fetch::Fetched;
+use super::fetch::Payloads;
 use super::stage::Stage;
 use crate::image::ImageConfig;
 use crate::{Action, ActionKind, Error, Manifest, Timestamp, Variants, quote};
@@ -304,7 +304,7 @@ pub(crate) fn change_licenses(
     old: &Delivery<'_>,
     new: &Delivery<'_>,
     missing: &[Delivered<'_>],
-    fetched: &Fetched,
+    payloads: &Payloads<'_>,
 ) -> Result<(), Error> {
     let kept: Vec<String> = new.licenses.iter().map(|license| license_path(*license)).collect();
     for license in &old.licenses {
@@ -321,8 +321,10 @@ pub(crate) fn change_licenses(
         }
     }
     for license in missing {
-        let content = fetched.get(*license)?;
-        stage.put(&license_path(*license), proto::Kind::File(content), 0o444)?;
+        let (number, content) = payloads.get(*license)?;
+        let path = license_path(*license);
+        stage.put(&path, proto::Kind::File(content), 0o444)?;
+        stage.expect(stage.path(&path)?, number);
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a set of packages delivers to an image, and whether it agrees with itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use proto::ProtoPath;
 
@@ -154,17 +155,15 @@ impl<'a> Delivery<'a> {
                 return Err(conflict(path.to_string(), there, *further, problem));
             }
         }
-        for (path, delivered) in &self.paths {
-            let mut parent = path.parent();
-            while let Some(directory) = parent {
-                if let Some(above) = self.paths.get(&directory)
-                    && above.action.kind != ActionKind::Dir
-                {
-                    let problem =
-                        format!("lies below {directory}, which is a {}", above.action.kind);
-                    return Err(conflict(path.to_string(), *above, *delivered, problem));
-                }
-                parent = directory.parent();
+        for directory in &self.implied {
+            let Some(above) = self.paths.get(directory) else { continue };
+            if above.action.kind == ActionKind::Dir {
+                continue;
+            }
+            let mut below = self.paths.range((Bound::Excluded(directory), Bound::Unbounded));
+            if let Some((path, delivered)) = below.next() {
+                let problem = format!("lies below {directory}, which is a {}", above.action.kind);
+                return Err(conflict(path.to_string(), *above, *delivered, problem));
             }
         }
         for kind in [ActionKind::User, ActionKind::Group, ActionKind::Driver] {

@@ -10,20 +10,24 @@ use super::delivery::Delivered;
 use super::drivers::TABLES;
 use crate::{Action, Error, Missing, Origin, Wanted};
 
-/// What was fetched, by publisher and payload.
-#[derive(Debug, Default)]
-pub(crate) struct Fetched(BTreeMap<(String, String), FileContent>);
+/// The payloads that a change needs, each once, whoever delivers it.
+///
+/// An installation reads and edits some few, which come first. Of the others the sizes are known,
+/// which is enough to do everything else while they are fetched.
+#[derive(Debug)]
+pub(crate) struct Payloads<'d> {
+    /// The number of each, by payload and publisher.
+    numbers: BTreeMap<(&'d str, &'d str), usize>,
+    /// By number: an action that delivers it, and the content as far as it is known.
+    all: Vec<(Delivered<'d>, FileContent)>,
+    /// Those that the installation reads.
+    read: Vec<usize>,
+}
 
-impl Fetched {
-    /// Fetches what the actions deliver. Each payload is fetched once, whoever delivers it;
-    /// nothing that fails its checks gets into the store.
-    pub(crate) fn fetch(
-        wanted: &[Delivered<'_>],
-        origins: &Origins<'_>,
-        store: &Store,
-    ) -> Result<Self, Error> {
-        let mut unique: BTreeMap<(String, String), Delivered<'_>> = BTreeMap::new();
-        let mut foreseen = BTreeMap::new();
+impl<'d> Payloads<'d> {
+    /// Collects what the actions deliver.
+    pub(crate) fn new(wanted: impl Iterator<Item = Delivered<'d>>) -> Result<Self, Error> {
+        let mut payloads = Self { numbers: BTreeMap::new(), all: Vec::new(), read: Vec::new() };
         for delivered in wanted {
             let sha1 = delivered.action.payload.as_deref().unwrap_or_default();
             if !crate::payload::is_hash(sha1) {
@@ -32,47 +36,88 @@ impl Fetched {
             let Some(size) = delivered.action.get("pkg.size") else {
                 return Err(delivered.refuse("has no `pkg.size`"));
             };
-            if origins.payloads == Payloads::Foreseen && !is_read(delivered.action) {
-                let size = size
-                    .parse()
-                    .map_err(|_| delivered.refuse(format!("pkg.size={size} is not a number")))?;
-                foreseen.insert(key(*delivered), FileContent { size, digest: None });
-            } else {
-                unique.entry(key(*delivered)).or_insert(*delivered);
+            let size = size
+                .parse()
+                .map_err(|_| delivered.refuse(format!("pkg.size={size} is not a number")))?;
+            let next = payloads.all.len();
+            let number = *payloads.numbers.entry(key(delivered)).or_insert(next);
+            if number == next {
+                payloads.all.push((delivered, FileContent { size, digest: None }));
+            }
+            if is_read(delivered.action) {
+                payloads.read.push(number);
             }
         }
-        let unique: Vec<_> = unique.into_iter().collect();
-        origins.prefetch(unique.iter().map(|(_, delivered)| *delivered));
+        Ok(payloads)
+    }
+
+    /// Fetches those that the installation itself reads. If some cannot be had, the error names all
+    /// that cannot: of those that are `needed` at all.
+    pub(crate) fn fetch_read(
+        &mut self,
+        needed: bool,
+        origins: &Origins<'_>,
+        store: &Store,
+    ) -> Result<(), Error> {
+        let fetched =
+            self.fetch(self.read.clone(), origins, store).or_else(|error| match error {
+                Error::Missing(_) if needed => self.fetch_rest(origins, store).and(Err(error)),
+                error => Err(error),
+            })?;
+        for (number, content) in fetched {
+            self.all[number].1 = content;
+        }
+        Ok(())
+    }
+
+    /// Fetches those that are not there yet; nothing that fails its checks gets into the store.
+    /// The answer has them by their numbers.
+    pub(crate) fn fetch_rest(
+        &self,
+        origins: &Origins<'_>,
+        store: &Store,
+    ) -> Result<BTreeMap<usize, FileContent>, Error> {
+        let rest = (0..self.all.len()).filter(|number| self.all[*number].1.digest.is_none());
+        self.fetch(rest.collect(), origins, store)
+    }
+
+    fn fetch(
+        &self,
+        numbers: Vec<usize>,
+        origins: &Origins<'_>,
+        store: &Store,
+    ) -> Result<BTreeMap<usize, FileContent>, Error> {
+        let delivered = |number: usize| self.all[number].0;
+        origins.prefetch(numbers.iter().map(|number| delivered(*number)));
         let results: Vec<Result<FileContent, Unfetched>> =
-            unique.par_iter().map(|(_, delivered)| origins.fetch(*delivered, store)).collect();
-        let mut fetched = foreseen;
+            numbers.par_iter().map(|number| origins.fetch(delivered(*number), store)).collect();
+        let mut fetched = BTreeMap::new();
         let mut missing = Vec::new();
         // The first error in order, whichever thread was first.
-        for ((key, _), result) in unique.into_iter().zip(results) {
+        for (number, result) in numbers.into_iter().zip(results) {
             match result {
-                Ok(content) => drop(fetched.insert(key, content)),
+                Ok(content) => drop(fetched.insert(number, content)),
                 Err(Unfetched::Missing(one)) => missing.push(one),
                 Err(Unfetched::Error(error)) => return Err(*error),
             }
         }
         if missing.is_empty() {
-            return Ok(Self(fetched));
+            return Ok(fetched);
         }
         missing.sort();
         Err(Error::Missing(missing))
     }
 
-    /// What an action delivers.
-    pub(crate) fn get(&self, delivered: Delivered<'_>) -> Result<FileContent, Error> {
-        self.0
-            .get(&key(delivered))
-            .cloned()
-            .ok_or_else(|| delivered.refuse("its payload was not fetched"))
+    /// What an action delivers, and its number.
+    pub(crate) fn get(&self, delivered: Delivered<'_>) -> Result<(usize, FileContent), Error> {
+        let number = self.numbers.get(&key(delivered)).copied();
+        let number = number.ok_or_else(|| delivered.refuse("its payload was not collected"))?;
+        Ok((number, self.all[number].1.clone()))
     }
 
     /// How many payloads there are, and their bytes.
     pub(crate) fn size(&self) -> (usize, u64) {
-        (self.0.len(), self.0.values().map(|content| content.size).sum())
+        (self.all.len(), self.all.iter().map(|(_, content)| content.size).sum())
     }
 }
 
@@ -81,10 +126,11 @@ fn is_read(action: &Action) -> bool {
     action.path().is_some_and(|path| ACCOUNTS.contains(&path) || TABLES.contains(&path))
 }
 
-fn key(delivered: Delivered<'_>) -> (String, String) {
+/// Payload, which tells nearly all apart, and publisher.
+fn key<'d>(delivered: Delivered<'d>) -> (&'d str, &'d str) {
     (
-        delivered.fmri.publisher.clone().unwrap_or_default(),
-        delivered.action.payload.clone().unwrap_or_default(),
+        delivered.action.payload.as_deref().unwrap_or_default(),
+        delivered.fmri.publisher.as_deref().unwrap_or_default(),
     )
 }
 
@@ -107,21 +153,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Whether payloads are fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Payloads {
-    /// All that are needed.
-    Fetched,
-    /// Only those of files that an installation edits; of the others, the size is known.
-    Foreseen,
-}
-
 /// Where payloads and manifests may come from.
 pub(crate) struct Origins<'a> {
     pub(crate) all: &'a [&'a dyn Origin],
     /// The origin that a package was chosen from, by stem.
     pub(crate) chosen: BTreeMap<String, usize>,
-    pub(crate) payloads: Payloads,
 }
 
 impl Origins<'_> {

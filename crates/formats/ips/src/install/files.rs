@@ -7,7 +7,7 @@ use proto::{Entry, Kind, Metadata, Mtime, ProtoPath};
 use sha1::{Digest as _, Sha1};
 
 use super::delivery::{Delivered, Delivery};
-use super::fetch::{Fetched, Origins};
+use super::fetch::Payloads;
 use super::stage::Stage;
 use crate::{ActionKind, DotSequence, Error, Owners, Timestamp};
 
@@ -39,34 +39,44 @@ pub(crate) struct Files<'s, 'p, 'd> {
     fresh: BTreeSet<ProtoPath>,
 }
 
+/// What becomes of each file.
+pub(crate) struct FilePlans<'d>(Vec<(ProtoPath, Delivered<'d>, Plan)>);
+
+impl<'d> FilePlans<'d> {
+    /// The actions whose payloads are needed.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = Delivered<'d>> {
+        let plans = self.0.iter().filter(|(_, _, plan)| {
+            matches!(plan, Plan::Write | Plan::MoveAside(_) | Plan::Salvage | Plan::WriteBeside(_))
+        });
+        plans.map(|(_, delivered, _)| *delivered)
+    }
+}
+
 impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
-    /// Makes the change, except for owners and groups, which depend on files that it brings.
+    /// Takes away what is not delivered any more, and plans what becomes of each file.
+    pub(crate) fn plan_change(
+        stage: &'s mut Stage<'p>,
+        old: &'d Delivery<'d>,
+        new: &'d Delivery<'d>,
+    ) -> Result<FilePlans<'d>, Error> {
+        let mut files = Self { stage, old, new, fresh: BTreeSet::new() };
+        files.check_hardlinks()?;
+        files.remove()?;
+        files.plan().map(FilePlans)
+    }
+
+    /// Makes the change, except for owners and groups, which depend on files that it brings. The
+    /// answer has the paths whose owners are to be set.
     pub(crate) fn change(
         stage: &'s mut Stage<'p>,
         old: &'d Delivery<'d>,
         new: &'d Delivery<'d>,
-        origins: &Origins<'_>,
-        licenses: &[Delivered<'_>],
-    ) -> Result<(Fetched, BTreeSet<ProtoPath>), Error> {
+        plans: FilePlans<'d>,
+        payloads: &Payloads<'_>,
+    ) -> Result<BTreeSet<ProtoPath>, Error> {
         let mut files = Self { stage, old, new, fresh: BTreeSet::new() };
-        files.check_hardlinks()?;
-        files.remove()?;
-        let plans = files.plan()?;
-        let mut wanted: Vec<Delivered<'_>> = licenses.to_vec();
-        wanted.extend(
-            plans
-                .iter()
-                .filter(|(_, _, plan)| {
-                    matches!(
-                        plan,
-                        Plan::Write | Plan::MoveAside(_) | Plan::Salvage | Plan::WriteBeside(_)
-                    )
-                })
-                .map(|(_, delivered, _)| *delivered),
-        );
-        let fetched = Fetched::fetch(&wanted, origins, &files.stage.contents.store)?;
-        files.place(plans, &fetched)?;
-        Ok((fetched, files.fresh))
+        files.place(plans.0, payloads)?;
+        Ok(files.fresh)
     }
 
     /// Every hard link must name a packaged file.
@@ -237,7 +247,7 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
     fn place(
         &mut self,
         plans: Vec<(ProtoPath, Delivered<'d>, Plan)>,
-        fetched: &Fetched,
+        payloads: &Payloads<'_>,
     ) -> Result<(), Error> {
         let new = self.new;
         for (path, delivered) in &new.paths {
@@ -247,7 +257,7 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
             }
         }
         for (path, delivered, plan) in plans {
-            self.place_file(path, delivered, plan, fetched)?;
+            self.place_file(path, delivered, plan, payloads)?;
         }
         for (path, delivered) in &new.paths {
             match delivered.action.kind {
@@ -319,7 +329,7 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
         path: ProtoPath,
         new: Delivered<'_>,
         plan: Plan,
-        fetched: &Fetched,
+        payloads: &Payloads<'_>,
     ) -> Result<(), Error> {
         let stem = new.fmri.stem.as_str();
         let mtime = match new.action.get("timestamp") {
@@ -330,7 +340,7 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
             None => self.stage.mtime(),
         };
         let metadata = Metadata::root(0o600).at(mtime);
-        let content = match &plan {
+        let (number, content) = match &plan {
             Plan::Skip => return Ok(()),
             Plan::Keep => {
                 let unchanged = self.old.paths.get(&path).is_some_and(|old| {
@@ -347,13 +357,12 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
                 return Ok(());
             }
             Plan::CarryOver(from) => match self.stage.movable(from)? {
-                Some(content) => content,
+                Some(content) => (None, content),
                 None => return Err(new.refuse(format!("its former path {from} is no file"))),
             },
-            _ => fetched.get(new)?,
+            _ => payloads.get(new).map(|(number, content)| (Some(number), content))?,
         };
         self.make_parents(&path, new)?;
-        let mut target = path.clone();
         match plan {
             Plan::MoveAside(aside) => {
                 if let (Some(there), Some(content)) =
@@ -375,16 +384,18 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
                 {
                     entry.metadata = theirs.at(mtime);
                 }
+                number.into_iter().for_each(|number| self.stage.expect(beside.clone(), number));
                 return Ok(());
             }
             _ => {}
         }
         // A further name of another file becomes a file of its own.
-        if let Some(Entry { kind: Kind::Hardlink { .. }, .. }) = self.stage.manifest.get(&target) {
-            self.stage.manifest.remove(&target);
+        if let Some(Entry { kind: Kind::Hardlink { .. }, .. }) = self.stage.manifest.get(&path) {
+            self.stage.manifest.remove(&path);
         }
         let entry = Entry::new(Kind::File(content), metadata).from_package(stem);
-        self.stage.manifest.replace(std::mem::take(&mut target), entry);
+        self.stage.manifest.replace(path.clone(), entry);
+        number.into_iter().for_each(|number| self.stage.expect(path.clone(), number));
         self.fresh.insert(path);
         Ok(())
     }

@@ -18,6 +18,7 @@ mod stage;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{Metadata, Proto, ProtoPath};
+use rayon::prelude::*;
 
 use delivery::Delivery;
 use fetch::{Origins, Payloads};
@@ -89,7 +90,7 @@ pub fn foresee(
 ) -> Result<Report, Error> {
     let (image, chosen) = resolve(proto, patterns, origins)?;
     let change = Change { proto, image: &image, config: image.config.clone(), chosen };
-    change.carry_out(origins, options, Payloads::Foreseen)
+    change.carry_out(origins, options, false)
 }
 
 /// Reads an image that can be changed, and chooses the packages it is to hold.
@@ -140,7 +141,7 @@ pub(crate) fn change(
     options: &InstallOptions,
 ) -> Result<Report, Error> {
     let change = Change { proto, image, config, chosen };
-    change.carry_out(origins, options, Payloads::Fetched)
+    change.carry_out(origins, options, true)
 }
 
 /// What an image becomes.
@@ -152,11 +153,12 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
+    /// Changes the image; `fetch` says whether payloads come that nothing here reads.
     fn carry_out(
         self,
         origins: &[&dyn Origin],
         options: &InstallOptions,
-        payloads: Payloads,
+        fetch: bool,
     ) -> Result<Report, Error> {
         let Self { proto, image, mut config, chosen } = self;
         let before: Vec<(&Fmri, &Manifest)> = image
@@ -184,33 +186,50 @@ impl Change<'_> {
                 .iter()
                 .filter_map(|package| Some((package.fmri.stem.clone(), package.origin?)))
                 .collect(),
-            payloads,
         };
 
         let mut stage = Stage::new(proto, options.date);
+        let store = &stage.contents.store;
         let licenses = databases::missing_licenses(&old, &new);
-        let (fetched, fresh) = Files::change(&mut stage, &old, &new, &origins, &licenses)?;
-        databases::change_accounts(&mut stage, &old, &new)?;
-        let owners = {
-            let passwd = stage.text("etc/passwd")?;
-            let group = stage.text("etc/group")?;
-            Owners::from_texts(passwd.as_deref(), group.as_deref())
+        let plans = Files::plan_change(&mut stage, &old, &new)?;
+        let mut payloads = Payloads::new(licenses.iter().copied().chain(plans.wanted()))?;
+        payloads.fetch_read(fetch, &origins, store)?;
+        let place = || -> Result<Vec<(String, String)>, Error> {
+            let fresh = Files::change(&mut stage, &old, &new, plans, &payloads)?;
+            databases::change_accounts(&mut stage, &old, &new)?;
+            let owners = {
+                let passwd = stage.text("etc/passwd")?;
+                let group = stage.text("etc/group")?;
+                Owners::from_texts(passwd.as_deref(), group.as_deref())
+            };
+            files::own(&mut stage, &new, &fresh, &owners)?;
+            databases::change_drivers(&mut stage, &old, &new)?;
+            let manifests: BTreeMap<&str, &Manifest> =
+                after.iter().map(|(fmri, manifest)| (fmri.stem.as_str(), *manifest)).collect();
+            databases::change_legacy(&mut stage, &config, &manifests, &old, &new)?;
+            config.mediators = new.mediators.settings(&config);
+            metadata::write_packages(&mut stage, image, &chosen, &origins)?;
+            databases::change_licenses(&mut stage, &old, &new, &licenses, &payloads)?;
+            metadata::write_config(&mut stage, &config)?;
+            stage.manifest.check()?;
+            Ok(actuators(&old, &new))
         };
-        files::own(&mut stage, &new, &fresh, &owners)?;
-        databases::change_drivers(&mut stage, &old, &new)?;
-        let manifests: BTreeMap<&str, &Manifest> =
-            after.iter().map(|(fmri, manifest)| (fmri.stem.as_str(), *manifest)).collect();
-        databases::change_legacy(&mut stage, &config, &manifests, &old, &new)?;
-        config.mediators = new.mediators.settings(&config);
-        metadata::write_packages(&mut stage, image, &chosen, &origins)?;
-        databases::change_licenses(&mut stage, &old, &new, &licenses, &fetched)?;
-        metadata::write_config(&mut stage, &config)?;
-        stage.manifest.check()?;
+        // Everything else is done while payloads are fetched, which takes longest.
+        let (fetched, placed) = match fetch {
+            true => rayon::join(|| payloads.fetch_rest(&origins, store), place),
+            false => (Ok(BTreeMap::new()), place()),
+        };
+        let actuators = placed?;
+        stage.arrived(&fetched?);
 
-        let (payloads, bytes) = fetched.size();
-        let mut report =
-            Report { payloads, bytes, excluded: new.excluded.clone(), ..Report::default() };
-        report.actuators = actuators(&old, &new);
+        let (count, bytes) = payloads.size();
+        let mut report = Report {
+            payloads: count,
+            bytes,
+            excluded: new.excluded,
+            actuators,
+            ..Report::default()
+        };
         for package in &chosen {
             match image.package(&package.fmri.stem).map(|there| &there.fmri) {
                 None => report.installed.push(package.fmri.clone()),
@@ -227,6 +246,8 @@ impl Change<'_> {
         }
         let manifest = stage.manifest;
         proto.manifest = manifest;
+        // Their manifests are a million strings.
+        chosen.into_par_iter().for_each(drop);
         Ok(report)
     }
 }

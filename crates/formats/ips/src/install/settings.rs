@@ -3,7 +3,7 @@
 use proto::{Kind, Proto};
 use sha1::{Digest as _, Sha1};
 
-use super::fetch::{Origins, Payloads};
+use super::fetch::Origins;
 use super::metadata::{write_config, write_packages};
 use super::stage::Stage;
 use super::{InstallOptions, Report, change};
@@ -21,7 +21,7 @@ pub fn create_image(proto: &mut Proto, variants: Variants, date: Timestamp) -> R
     let config = ImageConfig::new(variants);
     let image = Image::new(config.clone());
     let mut stage = Stage::new(proto, date);
-    let origins = Origins { all: &[], chosen: Default::default(), payloads: Payloads::Fetched };
+    let origins = Origins { all: &[], chosen: Default::default() };
     write_packages(&mut stage, &image, &[], &origins)?;
     write_config(&mut stage, &config)?;
     let manifest = stage.manifest;

@@ -13,6 +13,9 @@ pub(crate) struct Stage<'a> {
     pub(crate) before: &'a Manifest,
     pub(crate) contents: &'a Contents,
     pub(crate) date: Timestamp,
+    /// Files that were placed while their payloads were still on their way, with the numbers of
+    /// these, in order.
+    expected: Vec<(ProtoPath, usize)>,
 }
 
 impl<'a> Stage<'a> {
@@ -22,12 +25,31 @@ impl<'a> Stage<'a> {
             before: &proto.manifest,
             contents: &proto.contents,
             date,
+            expected: Vec::new(),
         };
         if !stage.manifest.contains(&ProtoPath::root()) {
             let root = Entry::directory(Metadata::root(0o755).at(stage.mtime()));
             stage.manifest.replace(ProtoPath::root(), root);
         }
         stage
+    }
+
+    /// Notes that a file's content is still on its way.
+    pub(crate) fn expect(&mut self, path: ProtoPath, payload: usize) {
+        self.expected.push((path, payload));
+    }
+
+    /// Gives the files that were placed early the contents that came.
+    pub(crate) fn arrived(&mut self, contents: &BTreeMap<usize, FileContent>) {
+        for (path, payload) in std::mem::take(&mut self.expected) {
+            // What was put there afterwards stays.
+            if let Some(Entry { kind: Kind::File(there), .. }) = self.manifest.get_mut(&path)
+                && there.digest.is_none()
+                && let Some(content) = contents.get(&payload)
+            {
+                *there = content.clone();
+            }
+        }
     }
 
     pub(crate) fn mtime(&self) -> Mtime {
