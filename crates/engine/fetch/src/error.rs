@@ -25,6 +25,12 @@ pub enum Error {
         /// How many.
         failures: u32,
     },
+    /// Somebody raised [`Options::stop`](crate::Options::stop).
+    #[error("{what} was not fetched, for this run was asked to stop; what came is kept")]
+    Stopped {
+        /// The item, for people.
+        what: String,
+    },
     /// The network must not be used and the item is not in the store.
     #[error("{what} is not in the store, and this run is offline")]
     Offline {

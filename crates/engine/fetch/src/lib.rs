@@ -11,6 +11,7 @@
 //!   later run.
 //! * An answer that means *never* (not found, forbidden, a circle of redirections) takes its
 //!   address out; when none is left, or patience is, the [`Error`] says what each address did.
+//! * Raising [`Options::stop`] ends what is under way; what came stays for the next run.
 //!
 //! Callers are synchronous. The runtime that drives the network is handed in and belongs to the
 //! program; nothing here looks at the environment.

@@ -1,6 +1,8 @@
 //! How to deal with the network.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use url::Url;
@@ -30,6 +32,9 @@ pub struct Options {
     pub no_proxy: Option<String>,
     /// PEM files of certification authorities that are trusted besides the system's.
     pub authorities: Vec<PathBuf>,
+    /// Once this is raised, by a signal handler perhaps, nothing more is fetched: transfers and
+    /// pauses end within a moment, with [`Error::Stopped`](crate::Error::Stopped).
+    pub stop: Arc<AtomicBool>,
 }
 
 /// A proxy, and for what.
@@ -57,6 +62,7 @@ impl Default for Options {
             proxies: Vec::new(),
             no_proxy: None,
             authorities: Vec::new(),
+            stop: Arc::default(),
         }
     }
 }

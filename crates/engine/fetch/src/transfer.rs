@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
 use store::Partial;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 use crate::client::whole;
@@ -27,6 +28,9 @@ impl From<Problem> for Stop {
     }
 }
 
+/// How long a transfer goes on after it was asked to stop.
+const PROMPT: Duration = Duration::from_millis(50);
+
 impl Client {
     /// Fills a file with an item, from what is there on, until its check is content.
     pub(crate) fn fill(&self, item: &Item<'_>, partial: &mut Partial) -> Result<(), Error> {
@@ -40,7 +44,7 @@ impl Client {
         while !urls.is_empty() && fruitless < options.attempts {
             let url = urls[next % urls.len()];
             let started = partial.size()?;
-            let transferred = self.runtime.block_on(self.transfer(url, item, partial));
+            let transferred = self.unless_stopped(item, self.transfer(url, item, partial))?;
             let (problem, asked) = match transferred {
                 Ok(()) => match check(item, partial)? {
                     Ok(()) => return Ok(()),
@@ -84,10 +88,31 @@ impl Client {
             }
             if !urls.is_empty() && fruitless < options.attempts && !is_final {
                 let pause = options.first_pause * 2u32.saturating_pow(fruitless.saturating_sub(1));
-                std::thread::sleep(pause.max(asked.unwrap_or_default()).min(options.longest_pause));
+                let pause = pause.max(asked.unwrap_or_default()).min(options.longest_pause);
+                self.unless_stopped(item, async { sleep(pause).await })?;
             }
         }
         Err(Error::Failed { what: item.what.clone(), attempts })
+    }
+
+    /// Waits for something, unless a stop is asked for before or meanwhile.
+    fn unless_stopped<T>(
+        &self,
+        item: &Item<'_>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        let stopped = async {
+            while !self.options.stop.load(Ordering::Relaxed) {
+                sleep(PROMPT).await;
+            }
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = stopped => Err(Error::Stopped { what: item.what.clone() }),
+                done = work => Ok(done),
+            }
+        })
     }
 
     async fn transfer(

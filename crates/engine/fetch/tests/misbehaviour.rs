@@ -3,6 +3,8 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fetch::{Client, Error, Fetcher, Item, Options, Problem, Proxy, Url};
@@ -235,6 +237,44 @@ fn wrong_bytes_are_given_up() {
     assert_eq!(bench.depot.requests("/have/a"), 2);
     // Nothing of it is kept.
     assert_eq!(std::fs::read_dir(bench.directory.path().join("partial")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_stop_ends_transfers_and_pauses() {
+    let long = Duration::from_secs(60);
+    for fault in [
+        Fault::Stall(100_000),
+        Fault::Slow { piece: 1000, pause: Duration::from_millis(100) },
+        Fault::Status { status: 503, retry_after: Some(60) },
+    ] {
+        let mut bench = Bench::new();
+        (bench.options.stall_timeout, bench.options.first_pause) = (long, long);
+        bench.options.longest_pause = long;
+        bench.depot.order("/have/a", fault.clone());
+        let stop = Arc::clone(&bench.options.stop);
+        let error = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while bench.depot.requests("/have/a") == 0 {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                std::thread::sleep(Duration::from_millis(200));
+                stop.store(true, Ordering::Relaxed);
+            });
+            let begin = Instant::now();
+            let error = bench.get("/have/a").unwrap_err();
+            assert!(begin.elapsed() < Duration::from_secs(5), "{fault:?} {:?}", begin.elapsed());
+            error
+        });
+        assert!(matches!(error, Error::Stopped { .. }), "{fault:?} {error}");
+        // Nothing begins any more, and the next run goes on.
+        assert!(matches!(bench.get("/have/b").unwrap_err(), Error::Stopped { .. }));
+        assert_eq!(bench.depot.requests("/have/b"), 0);
+        bench.options.stop = Arc::default();
+        bench.get("/have/a").unwrap();
+        if fault == Fault::Stall(100_000) {
+            assert_eq!(bench.depot.served().pop().unwrap().from, 100_000);
+        }
+    }
 }
 
 #[test]
