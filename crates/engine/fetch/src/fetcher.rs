@@ -63,7 +63,7 @@ impl Fetcher {
                 Ok(self.store.keep(partial, &item.name)?)
             }
             Err(error) => {
-                if !error.is_absent() {
+                if !error.is_absent() && !matches!(error, Error::Stopped { .. }) {
                     self.failures.fetch_add(1, Ordering::Relaxed);
                 }
                 if partial.size()? == 0 {
@@ -104,24 +104,27 @@ impl Fetcher {
 
     /// Opens an item after checking that the store still has its bytes; fetches it if not.
     pub fn open(&self, item: &Item<'_>) -> Result<(File, Record), Error> {
-        // The second time is for a blob that was damaged and has been fetched again.
-        for _ in 0..2 {
-            self.ensure(item)?;
-            if let Some(opened) = self.store.open_name(&item.name)? {
-                return Ok(opened);
-            }
-        }
-        Err(Error::Offline { what: item.what.clone() })
+        self.have(item, |name| self.store.open_name(name))
     }
 
     /// Reads an item whose size is small.
     pub fn read(&self, item: &Item<'_>) -> Result<Vec<u8>, Error> {
-        use std::io::Read as _;
-        let (mut file, _) = self.open(item)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)
-            .map_err(|source| Error::Write { what: item.what.clone(), source })?;
-        Ok(bytes)
+        self.have(item, |name| self.store.read_name(name))
+    }
+
+    fn have<T>(
+        &self,
+        item: &Item<'_>,
+        get: impl Fn(&Name) -> Result<Option<T>, store::Error>,
+    ) -> Result<T, Error> {
+        // The second time is for a blob that was damaged and has been fetched again.
+        for _ in 0..2 {
+            self.ensure(item)?;
+            if let Some(there) = get(&item.name)? {
+                return Ok(there);
+            }
+        }
+        Err(Error::Offline { what: item.what.clone() })
     }
 
     /// Reads something small that changes: the network's present answer, or without network the

@@ -14,8 +14,7 @@
 //! ```
 //!
 //! Nothing is visible before it is complete: blobs and records are renamed into place. A blob is
-//! checked against its name whenever it is opened by [`Store::open_name`] or
-//! [`Store::open_blob`]; one that is damaged is set aside and counts as absent, so that it is
+//! checked against its name whenever it is opened or read, by [`Store::open_blob`] and its like; one that is damaged is set aside and counts as absent, so that it is
 //! fetched again. Files are not synced to the disk: what a crash of the machine leaves behind is
 //! damage like any other.
 //!

@@ -121,10 +121,26 @@ impl Store {
 
     /// Reads the blob that has a name, for those known to be small.
     pub fn read_name(&self, name: &Name) -> Result<Option<Vec<u8>>, Error> {
-        let Some((mut file, record)) = self.open_name(name)? else { return Ok(None) };
+        match self.find(name)? {
+            Some(record) => self.read_blob(&record.digest),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a blob that is known to be small: once, as it is checked in memory. One that is damaged
+    /// is set aside, and none is returned.
+    pub fn read_blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.blobs.path_of(digest);
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(Error::io("open", &path))?,
+        };
         let mut bytes = Vec::new();
-        let path = self.blobs.path_of(&record.digest);
-        file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+        if file.read_to_end(&mut bytes).is_err() || Digest::of(&bytes) != *digest {
+            self.set_aside(digest)?;
+            return Ok(None);
+        }
+        note_use(&file);
         Ok(Some(bytes))
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fetch::{Check, Fetcher, Item};
 use ips::{
@@ -27,6 +27,9 @@ const CATALOG_LIMIT: u64 = 1 << 30;
 const MANIFEST_LIMIT: u64 = 256 << 20;
 /// The largest payload of which the size is not known.
 const PAYLOAD_LIMIT: u64 = 16 << 30;
+
+/// Payloads of at most so many bytes are read into memory.
+const SMALL: u64 = 4 << 20;
 
 /// How a depot is used.
 #[derive(Debug, Clone, Default)]
@@ -164,9 +167,12 @@ impl Depot {
         let at = self.location.join(publisher).join("catalog");
         let attributes_at = at.join(CatalogAttributes::FILE);
         let url = self.site.catalog(publisher, CatalogAttributes::FILE);
+        // What the check of a file that was fetched read is not read again.
+        let checked = Mutex::new(None);
         let check = |file: &mut File| {
-            let text = is_text(file)?;
-            CatalogAttributes::parse(&attributes_at, &text).map(drop).map_err(|e| e.to_string())
+            let attributes = CatalogAttributes::parse(&attributes_at, &is_text(file)?);
+            *lock(&checked) = Some(attributes.map_err(|error| error.to_string())?);
+            Ok(())
         };
         let item = Item {
             name: Name::new("catalog", url.as_str()),
@@ -177,15 +183,20 @@ impl Depot {
             check: &check,
         };
         let bytes = self.fetcher.refresh(&item).map_err(|error| self.error(error))?;
-        let attributes = CatalogAttributes::parse(&attributes_at, &text(bytes, &attributes_at)?)?;
+        let attributes = match lock(&checked).take() {
+            Some(attributes) => attributes,
+            None => CatalogAttributes::parse(&attributes_at, &text(bytes, &attributes_at)?)?,
+        };
         let Some(signature) = attributes.parts.get(CatalogAttributes::BASE) else {
             return Ok(());
         };
         let base_at = at.join(CatalogAttributes::BASE);
         let url = self.site.catalog(publisher, CatalogAttributes::BASE);
+        let checked = Mutex::new(None);
         let check = |file: &mut File| {
-            let text = is_text(file)?;
-            Catalog::parse(&base_at, &attributes, &text).map(drop).map_err(|e| e.to_string())
+            let catalog = Catalog::parse(&base_at, &attributes, &is_text(file)?);
+            *lock(&checked) = Some(catalog.map_err(|error| error.to_string())?);
+            Ok(())
         };
         let item = Item {
             // A part that is signed is the same wherever it is.
@@ -204,7 +215,11 @@ impl Depot {
             None => self.fetcher.refresh(&item),
         };
         let bytes = bytes.map_err(|error| self.error(error))?;
-        for entry in Catalog::parse(&base_at, &attributes, &text(bytes, &base_at)?)?.entries {
+        let catalog = match lock(&checked).take() {
+            Some(catalog) => catalog,
+            None => Catalog::parse(&base_at, &attributes, &text(bytes, &base_at)?)?,
+        };
+        for entry in catalog.entries {
             if entry.fmri.publisher.as_deref() != Some(publisher) {
                 let problem = format!("{} does not belong to {publisher}", entry.fmri);
                 return Err(Error::damaged(base_at, problem));
@@ -318,7 +333,7 @@ impl Depot {
     }
 
     fn failure(&self, sha1: &str) -> Option<String> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get(sha1).cloned()
+        lock(&self.failed).get(sha1).cloned()
     }
 
     fn open_payload(
@@ -334,8 +349,18 @@ impl Depot {
         }
         let check = |file: &mut File| check_payload(file, sha1, action);
         let item = self.payload_item(publisher, sha1, action, &check);
-        match self.fetcher.open(&item) {
-            Ok((file, record)) => Ok(StoredPayload { size: record.size, reader: Box::new(file) }),
+        let open = || -> Result<StoredPayload, fetch::Error> {
+            // A small one is read once, for its check and its use.
+            Ok(match self.fetcher.ensure(&item)?.size {
+                size if size <= SMALL => {
+                    let bytes = self.fetcher.read(&item)?;
+                    StoredPayload { size, reader: Box::new(Cursor::new(bytes)) }
+                }
+                size => StoredPayload { size, reader: Box::new(self.fetcher.open(&item)?.0) },
+            })
+        };
+        match open() {
+            Ok(stored) => Ok(stored),
             // Whoever has no action looks at several places, as for what may not be anywhere.
             Err(error) if error.is_absent() && (action.is_none() || !self.fetcher.is_offline()) => {
                 Err(Error::NoPayload { path: self.location.clone(), hash: sha1.to_owned() })
@@ -368,13 +393,9 @@ impl Origin for Depot {
     }
 
     fn known_manifest_text(&self, fmri: &Fmri, sha256: &Digest) -> Result<String, Error> {
-        let blob = self.fetcher.store().open_blob(sha256);
-        if let Some(mut file) = blob.map_err(|error| self.error(error.into()))? {
-            let mut text = String::new();
-            file.read_to_string(&mut text).map_err(|source| {
-                self.error(fetch::Error::Write { what: fmri.to_string(), source })
-            })?;
-            return Ok(text);
+        let blob = self.fetcher.store().read_blob(sha256);
+        if let Some(bytes) = blob.map_err(|error| self.error(error.into()))? {
+            return text(bytes, &self.location);
         }
         // Whoever asks compares the digests, and knows what to say when they differ: what the
         // catalog lists is fetched as the catalog says.
@@ -426,7 +447,7 @@ impl Origin for Depot {
             })
             .collect();
         let answers = self.fetcher.ensure_all(&items);
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = lock(&self.failed);
         for ((_, sha1, _), answer) in unique.iter().zip(answers) {
             if let Err(error) = answer {
                 failed.insert((*sha1).to_owned(), error.to_string());
@@ -463,6 +484,10 @@ impl Origin for Depot {
         missing.sort();
         if missing.is_empty() { Ok(()) } else { Err(Error::Missing(missing)) }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The names of the packages that a manifest says it needs.

@@ -1,7 +1,6 @@
 //! `cargo xtask cache gc`
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -93,10 +92,9 @@ fn keep_locked(directory: &Path, file: &Path, keep: &mut BTreeSet<Digest>) -> Re
     let lock = Lock::read(file).map_err(Failure::usage)?;
     let store = Store::open(directory)?;
     for package in lock.packages() {
-        let Some(mut blob) = store.open_blob(&package.digest)? else { continue };
+        let Some(text) = store.read_blob(&package.digest)? else { continue };
         keep.insert(package.digest);
-        let mut text = String::new();
-        blob.read_to_string(&mut text)?;
+        let text = String::from_utf8_lossy(&text);
         let manifest = Manifest::parse(package.fmri.to_string(), &text)?;
         for payload in manifest.actions().filter_map(|action| action.payload.as_deref()) {
             if let Some(record) = store.find(&Name::new("payload", payload))? {
