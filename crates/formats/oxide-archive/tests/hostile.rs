@@ -349,6 +349,11 @@ fn owners_are_set_by_root() {
     assert_eq!(fs::metadata(zone.join("su")).unwrap().mode() & 0o7777, 0o6755);
 }
 
+#[test]
+fn owners_are_set_in_a_user_namespace() {
+    verifiers::in_user_namespace("owners_are_set_by_root");
+}
+
 fn names_of(path: &Path) -> Result<Vec<String>, Error> {
     let mut reader = open(path)?;
     let mut names = Vec::new();

@@ -8,9 +8,13 @@
 //! Programs are looked for in `$RELENG_VERIFIERS/bin` (default: `target/verifiers/bin` of this
 //! workspace, which `scripts/install-verifiers` fills without root), then on `PATH`.
 
+mod namespace;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+pub use namespace::in_user_namespace;
 
 /// An independent program and what it is trusted to judge.
 #[derive(Debug, Clone, Copy)]
