@@ -1,4 +1,4 @@
-//! The command line: `brand [-z NAME] [-R ZONEPATH] [--system-root DIR] SUBCOMMAND ...`.
+//! The command line: `brand [-z NAME] [-R ZONEPATH] [--system-root DIR] [--json] SUBCOMMAND ...`.
 //!
 //! Parsed by hand because the zones framework has its own habits: options stop at the first free
 //! word, what follows the subcommand is whatever zoneadm was given, and an empty last argument
@@ -12,10 +12,10 @@ use crate::state::{Command, State};
 
 /// What `brand --help` prints.
 pub const USAGE: &str = "\
-usage: brand [-z NAME] [-R ZONEPATH] [--system-root DIR] SUBCOMMAND
+usage: brand [-z NAME] [-R ZONEPATH] [--system-root DIR] [--json] SUBCOMMAND
 
 hooks, called by the zones framework:
-  install [LAYER ...]              make the zone root
+  install [--json] [LAYER ...]     make the zone root
   uninstall [-F]                   remove the zone root
   verify_cfg FILE                  check a zone configuration
   verify_adm SUBCOMMAND [ARG ...]  check before zoneadm does SUBCOMMAND
@@ -25,10 +25,13 @@ hooks, called by the zones framework:
   sysboot                          at system boot, for a zone that is not booted
 
 for people:
-  plan                             print what install would link and copy, and why
+  plan                             print the rules of replication, and what install
+                                   would link, copy and make by which of them
 
 -z and -R are needed by every hook but verify_cfg. --system-root names the tree
-that plays / (default: / itself).
+that plays / (default: / itself). With --json, install prints what each phase
+did and how long it took, and plan prints the plan, as one JSON object on
+standard output; lines of progress go to standard error.
 ";
 
 /// One call of the hook program.
@@ -36,6 +39,8 @@ that plays / (default: / itself).
 pub struct Invocation {
     /// The tree that plays `/`.
     pub system_root: PathBuf,
+    /// Whether results are printed as JSON.
+    pub json: bool,
     /// What to do.
     pub action: Action,
 }
@@ -120,6 +125,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     let mut name = None;
     let mut zonepath = None;
     let mut system_root = PathBuf::from("/");
+    let mut json = false;
 
     let subcommand = loop {
         let Some(word) = rest.next() else {
@@ -133,8 +139,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
             Some("-z") => name = Some(text("zone name", &value("-z")?)?),
             Some("-R") => zonepath = Some(PathBuf::from(value("-R")?)),
             Some("--system-root") => system_root = PathBuf::from(value("--system-root")?),
+            Some("--json") => json = true,
             Some("-h" | "--help" | "-?") => {
-                return Ok(Invocation { system_root, action: Action::Help });
+                return Ok(Invocation { system_root, json, action: Action::Help });
             }
             Some(option) if option.starts_with('-') => {
                 return Err(usage(format!("unknown option {option}")));
@@ -162,7 +169,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
             no_more("verify_cfg", rest)?;
             Action::VerifyConfiguration(file.into())
         }
-        "install" => Action::Hook(zone("install")?, Hook::Install { layers: layers(rest)? }),
+        "install" => {
+            let layers = layers(rest, &mut json)?;
+            Action::Hook(zone("install")?, Hook::Install { layers })
+        }
         "uninstall" => Action::Hook(zone("uninstall")?, uninstall(rest)?),
         "verify_adm" => {
             let Some(verified) = rest.next() else {
@@ -191,12 +201,20 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         }
         unknown => return Err(usage(format!("unknown subcommand {unknown:?}"))),
     };
-    Ok(Invocation { system_root, action })
+    if json && !matches!(action, Action::Plan | Action::Hook(_, Hook::Install { .. })) {
+        return Err(usage(format!("{subcommand} does not know the option --json")));
+    }
+    Ok(Invocation { system_root, json, action })
 }
 
-fn layers(rest: impl Iterator<Item = OsString>) -> Result<Vec<PathBuf>, Error> {
+/// Layers, and before the first of them the option that zoneadm may have been given.
+fn layers(rest: impl Iterator<Item = OsString>, json: &mut bool) -> Result<Vec<PathBuf>, Error> {
     let mut layers = Vec::new();
     for word in rest {
+        if layers.is_empty() && word == "--json" {
+            *json = true;
+            continue;
+        }
         if layers.is_empty() && word.as_encoded_bytes().starts_with(b"-") {
             return Err(usage(format!("install does not know the option {word:?}")));
         }
@@ -257,6 +275,10 @@ mod tests {
         assert_eq!(hook("uninstall -F"), Hook::Uninstall);
         assert_eq!(hook("query datasets"), Hook::Query);
         assert_eq!(hook("sysboot"), Hook::SystemBoot);
+        let json = |line| run(&format!("-z ntp -R /zone/ntp {line}")).map(|found| found.json).ok();
+        assert_eq!(json("install /opt/a.tar.gz"), Some(false));
+        assert_eq!(json("install --json /opt/a.tar.gz"), Some(true));
+        assert_eq!(json("--json install"), Some(true));
         let ready = Hook::StateChange { state: State::Installed, command: Command::Ready };
         assert_eq!(hook("prestatechange 2 0"), ready);
         assert_eq!(hook("poststatechange 2 0 /a"), ready);
@@ -285,6 +307,9 @@ mod tests {
             "-z ntp install",
             "-R /zone/ntp install",
             "-z ntp -R /zone/ntp install -x",
+            "-z ntp -R /zone/ntp install --json -x",
+            "--json verify_cfg a",
+            "--json -z ntp -R /zone/ntp uninstall",
             "-z ntp -R /zone/ntp uninstall now",
             "-z ntp -R /zone/ntp query",
             "-z ntp -R /zone/ntp query a b",

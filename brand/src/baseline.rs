@@ -2,7 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use oxide_archive::ArchiveType;
+use proto::Digest;
+
 use crate::Error;
+use crate::install::check_type;
+
+/// The key under which a sealed archive has the SHA-256 of the `gzonly.txt` it was made with.
+const SEAL: &str = "gzonly-sha256";
 
 /// Where baselines are looked for, below the tree that plays `/`. The first directory that has
 /// either file wins.
@@ -44,16 +51,26 @@ impl Baseline {
             PLACES.iter().map(|place| system_root.join(place).display().to_string()).collect();
         Err(Error::Baseline { message: format!("there is no baseline in {}", places.join(" or ")) })
     }
-}
 
-/// Reads the list of paths that belong to the global zone only: one relative path to a line.
-pub(crate) fn read_global_only(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let text = std::fs::read(path).map_err(Error::io("read", path))?;
-    parse_global_only(&text).map_err(|(line, message)| Error::GlobalOnly {
-        path: path.into(),
-        line,
-        message,
-    })
+    /// Checks that the archive is a baseline and that both files were made together, as far as
+    /// the archive says so, and reads the list of paths that belong to the global zone only: one
+    /// relative path to a line.
+    pub(crate) fn read(&self) -> Result<Vec<PathBuf>, Error> {
+        let metadata = check_type(&self.archive, ArchiveType::Baseline)?;
+        let path = &self.global_only;
+        let text = std::fs::read(path).map_err(Error::io("read", path))?;
+        let sealed = metadata.info.get(SEAL);
+        if sealed.is_some_and(|sealed| *sealed != Digest::of(&text).to_string()) {
+            let (list, archive) = (path.display(), self.archive.display());
+            let message = format!("{list} is not the one that {archive} was made with");
+            return Err(Error::Baseline { message });
+        }
+        parse_global_only(&text).map_err(|(line, message)| Error::GlobalOnly {
+            path: path.clone(),
+            line,
+            message,
+        })
+    }
 }
 
 fn parse_global_only(text: &[u8]) -> Result<Vec<PathBuf>, (usize, String)> {

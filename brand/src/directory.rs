@@ -79,6 +79,14 @@ pub(crate) fn file_type(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
+/// The type that a directory tells of an entry. illumos's directories tell none.
+fn told_type(_entry: &rustix::fs::DirEntry) -> Option<FileType> {
+    #[cfg(not(any(target_os = "illumos", target_os = "solaris")))]
+    return Some(_entry.file_type()).filter(|told| *told != FileType::Unknown);
+    #[cfg(any(target_os = "illumos", target_os = "solaris"))]
+    None
+}
+
 /// The identity of a file: device and inode.
 #[allow(clippy::unnecessary_cast)]
 pub(crate) fn identity(stat: &Stat) -> (u64, u64) {
@@ -109,11 +117,19 @@ impl Directory {
         self.path.join(name)
     }
 
+    /// For `map_err`: the path is only put together when there is an error.
+    fn failed<E: Into<io::Error>>(
+        &self,
+        action: &'static str,
+        name: &OsStr,
+    ) -> impl FnOnce(E) -> Error {
+        move |source| Error::io(action, self.join(name))(source)
+    }
+
     pub(crate) fn child(&self, name: &OsStr) -> Result<Directory, Error> {
-        let path = self.join(name);
         let handle = rustix::fs::openat(&self.handle, name, DIRECTORY, Mode::empty())
-            .map_err(Error::io("open directory", &path))?;
-        Ok(Directory { handle, path })
+            .map_err(self.failed("open directory", name))?;
+        Ok(Directory { handle, path: self.join(name) })
     }
 
     /// Walks down a relative path of plain names. No component may be a link.
@@ -140,7 +156,7 @@ impl Directory {
     /// Makes a directory that only its owner can enter, until its metadata is applied.
     pub(crate) fn make(&self, name: &OsStr) -> Result<(), Error> {
         rustix::fs::mkdirat(&self.handle, name, Mode::RWXU)
-            .map_err(Error::io("make directory", self.join(name)))
+            .map_err(self.failed("make directory", name))
     }
 
     pub(crate) fn own_stat(&self) -> Result<Stat, Error> {
@@ -152,34 +168,38 @@ impl Directory {
         match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(rustix::io::Errno::NOENT) => Ok(None),
-            Err(error) => Err(Error::io("examine", self.join(name))(error)),
+            Err(error) => Err(self.failed("examine", name)(error)),
         }
     }
 
     /// All names, sorted by bytes.
     pub(crate) fn names(&self) -> Result<Vec<OsString>, Error> {
+        Ok(self.entries()?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// All names with their types, as far as the directory itself tells them, sorted by bytes.
+    pub(crate) fn entries(&self) -> Result<Vec<(OsString, Option<FileType>)>, Error> {
         let failed = || Error::io("list", &self.path);
-        let mut names = Vec::new();
+        let mut entries = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.handle).map_err(failed())? {
             let entry = entry.map_err(failed())?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                names.push(OsString::from_vec(name.to_vec()));
+                entries.push((OsString::from_vec(name.to_vec()), told_type(&entry)));
             }
         }
-        names.sort_unstable();
-        Ok(names)
+        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(entries)
     }
 
     pub(crate) fn read_link(&self, name: &OsStr) -> Result<OsString, Error> {
         let text = rustix::fs::readlinkat(&self.handle, name, Vec::new())
-            .map_err(Error::io("read link", self.join(name)))?;
+            .map_err(self.failed("read link", name))?;
         Ok(OsStr::from_bytes(text.as_bytes()).to_owned())
     }
 
     pub(crate) fn make_link(&self, name: &OsStr, text: &OsStr) -> Result<(), Error> {
-        rustix::fs::symlinkat(text, &self.handle, name)
-            .map_err(Error::io("make link", self.join(name)))
+        rustix::fs::symlinkat(text, &self.handle, name).map_err(self.failed("make link", name))
     }
 
     /// Owner and time of a symbolic link.
@@ -189,7 +209,7 @@ impl Directory {
         metadata: &Metadata,
         ownership: Ownership,
     ) -> Result<(), Error> {
-        let failed = || Error::io("set owner or time of link", self.join(name));
+        let failed = || self.failed("set owner or time of link", name);
         if ownership == Ownership::Kept {
             let (uid, gid) = (Uid::from_raw(metadata.uid), Gid::from_raw(metadata.gid));
             let flags = AtFlags::SYMLINK_NOFOLLOW;
@@ -209,7 +229,7 @@ impl Directory {
         first: &OsStr,
     ) -> Result<(), Error> {
         rustix::fs::linkat(&other.handle, first, &self.handle, name, AtFlags::empty())
-            .map_err(Error::io("make hard link", self.join(name)))
+            .map_err(self.failed("make hard link", name))
     }
 
     /// Opens a regular file for reading.
@@ -218,7 +238,7 @@ impl Directory {
         let flags =
             OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let handle = rustix::fs::openat(&self.handle, name, flags, Mode::empty())
-            .map_err(Error::io("open", self.join(name)))?;
+            .map_err(self.failed("open", name))?;
         Ok(handle.into())
     }
 
@@ -227,7 +247,7 @@ impl Directory {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let handle = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(Error::io("make", self.join(name)))?;
+            .map_err(self.failed("make", name))?;
         Ok(handle.into())
     }
 
@@ -252,17 +272,17 @@ impl Directory {
 
     pub(crate) fn remove_file(&self, name: &OsStr) -> Result<(), Error> {
         rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())
-            .map_err(Error::io("remove", self.join(name)))
+            .map_err(self.failed("remove", name))
     }
 
     pub(crate) fn remove_directory(&self, name: &OsStr) -> Result<(), Error> {
         rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR)
-            .map_err(Error::io("remove directory", self.join(name)))
+            .map_err(self.failed("remove directory", name))
     }
 
     pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> Result<(), Error> {
         rustix::fs::renameat(&self.handle, from, &self.handle, to)
-            .map_err(Error::io("rename", self.join(from)))
+            .map_err(self.failed("rename", from))
     }
 }
 

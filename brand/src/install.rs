@@ -2,17 +2,17 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use oxide_archive::{ArchiveType, Options, SetOwners};
+use oxide_archive::{ArchiveType, Metadata as ArchiveMetadata, Options, SetOwners};
 use rustix::fs::FileType;
 
-use crate::baseline::{Baseline, read_global_only};
+use crate::baseline::Baseline;
 use crate::directory::{Directory, Metadata, Ownership, file_type};
 use crate::plan::Plan;
 use crate::remove::remove;
-use crate::replicate::{Totals, replicate};
-use crate::stage::{Stage, check_absent, leftovers};
+use crate::replicate::replicate;
+use crate::report::{Clock, Phase, Report, Step};
+use crate::stage::{ROOT, Stage, check_absent, leftovers};
 use crate::{Defaults, Error, names, rules};
 
 /// A zone root to make.
@@ -38,7 +38,8 @@ pub struct Installation<'a> {
 ///
 /// Any of [`Error`]; [`Error::exit_of_install`] says how the hook then has to end. Except with
 /// [`Error::LeftBehind`] nothing is left in the zonepath that was not there before.
-pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<(), Error> {
+pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<Report, Error> {
+    let mut clock = Clock::start();
     say(&format!("installing zone {} @ {:?}...", what.zone, what.zonepath.display().to_string()));
     names::check_zone_name(what.zone)?;
     names::check_zonepath(what.zonepath)?;
@@ -51,12 +52,20 @@ pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<(),
     // everything that can be found wrong is, before the long part
     let settings = Defaults::read(what.system_root)?;
     let baseline = Baseline::find(what.system_root)?;
-    let global_only = read_global_only(&baseline.global_only)?;
-    check_type(&baseline.archive, ArchiveType::Baseline)?;
+    let global_only = baseline.read()?;
     for layer in what.layers {
         check_type(layer, ArchiveType::Layer)?;
     }
     let plan = Plan::make(what.system_root)?;
+    let planned = Phase {
+        name: Step::Plan,
+        subject: None,
+        milliseconds: clock.phase(),
+        paths: plan.paths(),
+        bytes: 0,
+        replicated: None,
+    };
+    say(&format!("planned {} paths, {} msec", planned.paths, planned.milliseconds));
 
     for name in leftovers(&zonepath)? {
         say(&format!("removing {} of an earlier run...", name.display()));
@@ -68,7 +77,17 @@ pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<(),
     }
     raise_open_files();
     let stage = Stage::make(&zonepath)?;
-    let steps = Steps { what, settings, baseline, global_only, plan, ownership, stage: &stage };
+    let mut steps = Steps {
+        what,
+        settings,
+        baseline,
+        global_only,
+        plan,
+        ownership,
+        stage: &stage,
+        clock,
+        phases: vec![planned],
+    };
     let made = steps.run(say).and_then(|()| stage.finish(ownership));
     if let Err(cause) = made {
         return Err(match stage.abandon() {
@@ -80,16 +99,26 @@ pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<(),
             },
         });
     }
-    say("install complete");
-    Ok(())
+    steps.phase(Step::Finish, None, 0, 0);
+    let milliseconds = steps.clock.whole();
+    say(&format!("install complete, {milliseconds} msec"));
+    Ok(Report {
+        zone: what.zone.into(),
+        root: what.zonepath.join(ROOT).display().to_string(),
+        owners_set: ownership == Ownership::Kept,
+        phases: steps.phases,
+        milliseconds,
+    })
 }
 
-fn check_type(path: &Path, expected: ArchiveType) -> Result<(), Error> {
-    let found = oxide_archive::read_metadata(path)?.archive_type;
+/// Reads what an archive says about itself, and checks that it is of this type.
+pub(crate) fn check_type(path: &Path, expected: ArchiveType) -> Result<ArchiveMetadata, Error> {
+    let metadata = oxide_archive::read_metadata(path)?;
+    let found = metadata.archive_type;
     if found != expected {
         return Err(oxide_archive::Error::Type { path: path.into(), expected, found }.into());
     }
-    Ok(())
+    Ok(metadata)
 }
 
 /// A deep tree and many threads need more open directories than the 256 files that a process on
@@ -108,37 +137,51 @@ struct Steps<'a> {
     plan: Plan,
     ownership: Ownership,
     stage: &'a Stage<'a>,
+    clock: Clock,
+    phases: Vec<Phase>,
 }
 
 impl Steps<'_> {
-    fn run(&self, say: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    fn run(&mut self, say: &mut dyn FnMut(&str)) -> Result<(), Error> {
         let system = Directory::open(self.what.system_root)?;
-        for (name, tree) in rules::TREES.iter().zip(&self.plan.trees) {
+        for (index, name) in rules::TREES.iter().enumerate() {
             say(&format!("replicating /{name} tree..."));
-            let start = Instant::now();
-            let Totals { directories, links, copies, hard_links, bytes } =
-                replicate(tree, &system, &self.stage.root, self.settings, self.ownership)?;
-            let files = links + copies + hard_links;
-            let msec = start.elapsed().as_millis();
-            say(&format!(
-                "replicated /{name}: {files} files ({links} links), {directories} directories, \
-                 {bytes} bytes, {msec} msec"
-            ));
+            let (tree, root) = (&self.plan.trees[index], &self.stage.root);
+            let made = replicate(tree, &system, root, self.settings, self.ownership)?;
+            let paths = made.directories + made.files();
+            let phase = self.phase(Step::Replicate, Some(format!("/{name}")), paths, made.bytes);
+            phase.replicated = Some(made);
+            say(&format!("replicated /{name}: {made}, {} msec", phase.milliseconds));
         }
         say("pruning SMF manifests...");
         self.prune_manifests()?;
         say("pruning global-only files...");
+        let mut pruned = 0;
         for path in &self.global_only {
-            self.prune(path)?;
+            pruned += u64::from(self.prune(path)?);
         }
+        let phase = self.phase(Step::Prune, None, pruned, 0);
+        say(&format!("pruned {pruned} files, {} msec", phase.milliseconds));
         say("unpacking baseline archive...");
-        self.unpack(&self.baseline.archive, ArchiveType::Baseline, say)?;
+        let baseline = self.baseline.archive.clone();
+        self.unpack(&baseline, ArchiveType::Baseline, say)?;
         for layer in self.what.layers {
             say(&format!("unpacking image {:?}...", layer.display().to_string()));
             self.unpack(layer, ArchiveType::Layer, say)?;
         }
         say("copying /etc/default/init...");
-        self.copy_init(&system)
+        let bytes = self.copy_init(&system)?;
+        self.phase(Step::Init, None, 1, bytes);
+        Ok(())
+    }
+
+    /// Notes a phase that is over.
+    fn phase(&mut self, name: Step, subject: Option<String>, paths: u64, bytes: u64) -> &mut Phase {
+        let milliseconds = self.clock.phase();
+        let phase = Phase { name, subject, milliseconds, paths, bytes, replicated: None };
+        self.phases.push(phase);
+        let last = self.phases.len() - 1;
+        &mut self.phases[last]
     }
 
     /// The baseline brings the zone's own manifests.
@@ -151,12 +194,17 @@ impl Steps<'_> {
         }
     }
 
-    fn prune(&self, path: &Path) -> Result<(), Error> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-        let Some(directory) = self.find(parent)? else { return Ok(()) };
+    /// Removes a file or link; whether it was there.
+    fn prune(&self, path: &Path) -> Result<bool, Error> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(false);
+        };
+        let Some(directory) = self.find(parent)? else { return Ok(false) };
         match directory.stat(name)? {
-            Some(_) => directory.keeping_time(|directory| directory.remove_file(name)),
-            None => Ok(()),
+            Some(_) => {
+                directory.keeping_time(|directory| directory.remove_file(name)).map(|()| true)
+            }
+            None => Ok(false),
         }
     }
 
@@ -180,29 +228,30 @@ impl Steps<'_> {
     }
 
     fn unpack(
-        &self,
+        &mut self,
         archive: &Path,
         archive_type: ArchiveType,
         say: &mut dyn FnMut(&str),
     ) -> Result<(), Error> {
-        let start = Instant::now();
         let mut options = Options::for_type(archive_type);
         options.set_owners = match self.ownership {
             Ownership::Kept => SetOwners::Always,
             Ownership::Skipped => SetOwners::Never,
         };
         let unpacked = oxide_archive::unpack(archive, self.stage.path(), &options)?;
-        say(&format!(
-            "unpacked {} members, {} bytes, {} msec",
-            unpacked.members,
-            unpacked.bytes,
-            start.elapsed().as_millis()
-        ));
+        let name = match archive_type {
+            ArchiveType::Baseline => Step::Baseline,
+            _ => Step::Layer,
+        };
+        let (members, bytes) = (unpacked.members, unpacked.bytes);
+        let phase = self.phase(name, Some(archive.display().to_string()), members, bytes);
+        let milliseconds = phase.milliseconds;
+        say(&format!("unpacked {members} members, {bytes} bytes, {milliseconds} msec"));
         Ok(())
     }
 
-    /// The zone gets the time zone and locale of the global zone.
-    fn copy_init(&self, system: &Directory) -> Result<(), Error> {
+    /// The zone gets the time zone and locale of the global zone. Returns the size of the file.
+    fn copy_init(&self, system: &Directory) -> Result<u64, Error> {
         let (place, name) = (Path::new("etc/default"), OsStr::new("init"));
         let source = system.descend(place)?;
         let from = source.read_file(name)?;
@@ -215,10 +264,12 @@ impl Steps<'_> {
                 target.remove_file(name)?;
             }
             let mut to = target.make_file(name)?;
-            std::io::copy(&mut &from, &mut to).map_err(Error::io("copy to", target.join(name)))?;
+            let copied = std::io::copy(&mut &from, &mut to)
+                .map_err(Error::io("copy to", target.join(name)))?;
             Metadata::of(&stat)
                 .apply(&to, self.ownership)
-                .map_err(Error::io("set owner, mode or time of", target.join(name)))
+                .map_err(Error::io("set owner, mode or time of", target.join(name)))?;
+            Ok(copied)
         })
     }
 }

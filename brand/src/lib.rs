@@ -19,17 +19,20 @@
 
 pub mod arguments;
 mod baseline;
+mod copy;
 mod defaults;
 mod directory;
 mod error;
 mod exit;
 mod install;
+mod listing;
 pub mod log;
 pub mod names;
 pub mod packaging;
 mod plan;
 mod remove;
 mod replicate;
+mod report;
 pub mod rules;
 mod stage;
 pub mod state;
@@ -40,5 +43,7 @@ pub use defaults::Defaults;
 pub use error::Error;
 pub use exit::Exit;
 pub use install::{Installation, install};
+pub use listing::{ListedPath, ListedRule, Listing};
 pub use plan::Plan;
+pub use report::{Phase, Replicated, Report, Step};
 pub use uninstall::uninstall;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use brand::arguments::{self, Action, Hook, USAGE, Zone};
+use brand::arguments::{self, Action, Hook, Invocation, USAGE, Zone};
 use rustix::fs::Mode;
 
 use brand::{Error, Exit, Installation, Plan, install, log, uninstall, verify};
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         printer::debug(&format!("{parsed:?}"));
     }
 
-    let exit = match parsed.and_then(|invocation| run(&invocation.system_root, invocation.action)) {
+    let exit = match parsed.and_then(run) {
         Ok(exit) => exit,
         Err(error) => {
             printer::error(&error);
@@ -41,10 +41,17 @@ fn main() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-fn run(system_root: &Path, action: Action) -> Result<Exit, Error> {
+fn run(invocation: Invocation) -> Result<Exit, Error> {
+    let Invocation { system_root, json, action } = invocation;
     match action {
         Action::Help => printer::data(USAGE),
-        Action::Plan => printer::data(&Plan::make(system_root)?.to_text()),
+        Action::Plan => {
+            let listing = Plan::make(&system_root)?.listing();
+            match json {
+                true => printer::json(&listing),
+                false => printer::data(&listing.to_text()),
+            }
+        }
         Action::VerifyConfiguration(path) => {
             let findings = verify::verify_configuration(&path)?;
             for finding in &findings {
@@ -54,12 +61,12 @@ fn run(system_root: &Path, action: Action) -> Result<Exit, Error> {
                 return Ok(Exit::Fatal);
             }
         }
-        Action::Hook(zone, hook) => return run_hook(system_root, &zone, hook),
+        Action::Hook(zone, hook) => return run_hook(&system_root, json, &zone, hook),
     }
     Ok(Exit::Done)
 }
 
-fn run_hook(system_root: &Path, zone: &Zone, hook: Hook) -> Result<Exit, Error> {
+fn run_hook(system_root: &Path, json: bool, zone: &Zone, hook: Hook) -> Result<Exit, Error> {
     match hook {
         Hook::Install { layers } => {
             let what = Installation {
@@ -68,9 +75,14 @@ fn run_hook(system_root: &Path, zone: &Zone, hook: Hook) -> Result<Exit, Error> 
                 layers: &layers,
                 system_root,
             };
-            if let Err(error) = install(&what, &mut printer::info) {
-                printer::error(&error);
-                return Ok(error.exit_of_install());
+            let mut say: fn(&str) = if json { printer::progress } else { printer::info };
+            match install(&what, &mut say) {
+                Ok(report) if json => printer::json(&report),
+                Ok(_) => {}
+                Err(error) => {
+                    printer::error(&error);
+                    return Ok(error.exit_of_install());
+                }
             }
         }
         Hook::Uninstall => uninstall(system_root, &zone.zonepath, &mut printer::info)?,

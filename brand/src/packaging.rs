@@ -26,7 +26,8 @@ pub struct Build<'a> {
     pub cargo_home: &'a Path,
     /// Where cargo works and leaves the programs.
     pub target_directory: &'a Path,
-    /// The target triple: [`ILLUMOS`] where [`is_illumos_possible`], else the host's.
+    /// The target triple: [`ILLUMOS`] where its standard library and a sysroot are, else the
+    /// host's.
     pub target: &'a str,
 }
 
@@ -140,12 +141,6 @@ fn registries(cargo_home: &Path) -> Result<Vec<PathBuf>, Error> {
     }
     found.sort();
     Ok(found)
-}
-
-/// Whether the compiler with this sysroot (`rustc --print sysroot`) has the standard library of
-/// [`ILLUMOS`]. A linker for it is needed as well.
-pub fn is_illumos_possible(sysroot: &Path) -> bool {
-    sysroot.join("lib/rustlib").join(ILLUMOS).join("lib").is_dir()
 }
 
 /// What the programs were built for.

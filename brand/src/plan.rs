@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -85,54 +84,11 @@ impl Plan {
         Ok(Plan { trees })
     }
 
-    /// The plan as text, one line for each path, sorted: the decision, the path, and after tabs
-    /// (shown here as spaces) what there is to say about it. Bytes that do not print are escaped.
-    ///
-    /// ```text
-    /// make /usr   mode 0755, owner 0:3
-    /// same /usr/adm   ../var/adm
-    /// link /usr/bin/ls   ../../system/usr/bin/ls   by **usr/bin**
-    /// copy /usr/lib/x.d   mode 0644, owner 0:2, 12 bytes   by **
-    /// hard /usr/lib/y.d   /usr/lib/x.d   by **
-    /// ```
-    pub fn to_text(&self) -> String {
-        let mut lines: Vec<(PathBuf, &str, String)> = Vec::new();
-        for directory in self.trees.iter().flat_map(|tree| &tree.directories) {
-            lines.push((directory.path.clone(), "make", told(&directory.metadata)));
-            for entry in &directory.entries {
-                let path = directory.path.join(&entry.name);
-                let (word, detail) = match &entry.become_what {
-                    Become::SameLink { text, .. } => ("same", shown(text)),
-                    Become::Link { rule } => {
-                        let text = shown(rules::link_text(&path).as_os_str());
-                        ("link", format!("{text}\tby {}", rule.pattern))
-                    }
-                    Become::Copy { rule, metadata, size } => {
-                        let metadata = told(metadata);
-                        ("copy", format!("{metadata}, {size} bytes\tby {}", rule.pattern))
-                    }
-                    Become::HardLink { rule, first } => {
-                        ("hard", format!("/{}\tby {}", shown(first.as_os_str()), rule.pattern))
-                    }
-                };
-                lines.push((path, word, detail));
-            }
-        }
-        lines.sort();
-        let mut text = String::new();
-        for (path, word, detail) in lines {
-            let _ = writeln!(text, "{word} /{}\t{detail}", shown(path.as_os_str()));
-        }
-        text
+    /// The number of paths, directories included.
+    pub fn paths(&self) -> u64 {
+        let directories = self.trees.iter().flat_map(|tree| &tree.directories);
+        directories.map(|directory| 1 + directory.entries.len() as u64).sum()
     }
-}
-
-fn told(metadata: &Metadata) -> String {
-    format!("mode {:04o}, owner {}:{}", metadata.mode, metadata.uid, metadata.gid)
-}
-
-fn shown(name: &OsStr) -> String {
-    name.as_bytes().escape_ascii().to_string()
 }
 
 struct Walk<'c> {
@@ -158,11 +114,10 @@ impl Walk<'_> {
         }
         let mut entries = Vec::new();
         let mut children = Vec::new();
-        for name in directory.names()? {
-            if let Some(entry) = self.decide(directory, &path, name.clone())? {
-                entries.push(entry);
-            } else {
-                children.push(self.enter(&directory.child(&name)?, path.join(&name))?);
+        for (name, told) in directory.entries()? {
+            match self.decide(directory, &path, &name, told)? {
+                Some(become_what) => entries.push(PlannedEntry { name, become_what }),
+                None => children.push(self.enter(&directory.child(&name)?, path.join(&name))?),
             }
         }
         self.directories[index].entries = entries;
@@ -170,43 +125,66 @@ impl Walk<'_> {
         Ok(index)
     }
 
-    /// The decision for a name; nothing for a directory.
+    /// The decision for a name; nothing for a directory. What becomes a link is not examined if
+    /// the directory has told its type: most files do.
     fn decide(
         &mut self,
         directory: &Directory,
         parent: &Path,
-        name: OsString,
-    ) -> Result<Option<PlannedEntry>, Error> {
-        let vanished = || {
+        name: &OsStr,
+        told: Option<FileType>,
+    ) -> Result<Option<Become>, Error> {
+        let examine = || {
             let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
-            Error::io("examine", directory.join(&name))(gone)
+            let vanished = || Error::io("examine", directory.join(name))(gone);
+            directory.stat(name)?.ok_or_else(vanished)
         };
-        let stat = directory.stat(&name)?.ok_or_else(vanished)?;
-        let metadata = Metadata::of(&stat);
-        let become_what = match file_type(&stat) {
-            FileType::Directory => return Ok(None),
-            FileType::Symlink => Become::SameLink { text: directory.read_link(&name)?, metadata },
-            FileType::RegularFile => self.decide_file(&stat, parent.join(&name)),
-            _ => return Err(Error::Special { path: directory.join(&name) }),
+        let mut stat = None;
+        let kind = match told {
+            Some(kind) => kind,
+            None => file_type(stat.insert(examine()?)),
         };
-        Ok(Some(PlannedEntry { name, become_what }))
+        if kind == FileType::Directory {
+            return Ok(None);
+        }
+        let path = parent.join(name);
+        let rule = match kind {
+            FileType::RegularFile => {
+                let absolute = [b"/", path.as_os_str().as_bytes()].concat();
+                Some(rules::decide(rules::DEPLOYED, &absolute))
+            }
+            FileType::Symlink => None,
+            _ => return Err(Error::Special { path: directory.join(name) }),
+        };
+        if let Some(rule) = rule
+            && rule.decision == Decision::Link
+        {
+            return Ok(Some(Become::Link { rule }));
+        }
+        let stat = match stat {
+            Some(stat) => stat,
+            None => examine()?,
+        };
+        // it may have become something else since
+        match (rule, file_type(&stat)) {
+            (Some(rule), FileType::RegularFile) => Ok(Some(self.decide_copy(rule, &stat, path))),
+            (None, FileType::Symlink) => {
+                let metadata = Metadata::of(&stat);
+                Ok(Some(Become::SameLink { text: directory.read_link(name)?, metadata }))
+            }
+            _ => Err(Error::Special { path: directory.join(name) }),
+        }
     }
 
     #[allow(clippy::unnecessary_cast)]
-    fn decide_file(&mut self, stat: &rustix::fs::Stat, path: PathBuf) -> Become {
-        let absolute = [b"/", path.as_os_str().as_bytes()].concat();
-        let rule = rules::decide(rules::DEPLOYED, &absolute);
-        match rule.decision {
-            Decision::Link => Become::Link { rule },
-            Decision::Copy if stat.st_nlink as u64 > 1 => match self.copied.get(&identity(stat)) {
-                Some(first) => Become::HardLink { rule, first: first.clone() },
-                None => {
-                    self.copied.insert(identity(stat), path);
-                    copy(rule, stat)
-                }
-            },
-            Decision::Copy => copy(rule, stat),
+    fn decide_copy(&mut self, rule: Rule, stat: &rustix::fs::Stat, path: PathBuf) -> Become {
+        if stat.st_nlink as u64 > 1 {
+            if let Some(first) = self.copied.get(&identity(stat)) {
+                return Become::HardLink { rule, first: first.clone() };
+            }
+            self.copied.insert(identity(stat), path);
         }
+        copy(rule, stat)
     }
 }
 

@@ -18,12 +18,27 @@ pub(crate) fn info(line: &str) {
     data(&format!("INFO: omicron: {line}\n"));
 }
 
+/// Prints a line of progress beside data.
+pub(crate) fn progress(line: &str) {
+    message(&format!("INFO: omicron: {line}\n"));
+}
+
+/// Prints data for a program, on one line.
+pub(crate) fn json(value: &impl serde::Serialize) {
+    let mut out = std::io::stdout().lock();
+    let _ = serde_json::to_writer(&mut out, value).map(|()| out.write_all(b"\n"));
+}
+
 /// Prints an error and the chain of its causes.
 pub(crate) fn error(error: &dyn std::error::Error) {
     let mut text = format!("ERROR: omicron: {error}");
     let mut cause = error.source();
     while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
+        // some messages have their cause in them
+        let next_text = next.to_string();
+        if !text.ends_with(&next_text) {
+            text.push_str(&format!(": {next_text}"));
+        }
         cause = next.source();
     }
     message(&format!("{text}\n"));

@@ -6,30 +6,17 @@
 //! mode and time. Work found last is done first, so the number of open directories is bounded by
 //! depth and threads, not by the size of the tree.
 
-use std::io::{self, BufReader};
 use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::copy::{BUFFER, copy};
 use crate::directory::{Directory, Ownership};
 use crate::plan::{Become, PlannedDirectory, PlannedEntry, Tree};
+use crate::report::Replicated;
 use crate::{Defaults, Error, rules};
-
-/// How much of a file is read at a time, in bytes, where the system cannot copy by itself.
-const BUFFER: usize = 1 << 18;
-
-/// What was made of a tree.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) directories: u64,
-    pub(crate) links: u64,
-    pub(crate) copies: u64,
-    pub(crate) hard_links: u64,
-    /// Bytes in copies.
-    pub(crate) bytes: u64,
-}
 
 /// Makes a tree below `target`, which must not have it yet.
 pub(crate) fn replicate(
@@ -38,8 +25,8 @@ pub(crate) fn replicate(
     target: &Directory,
     settings: Defaults,
     ownership: Ownership,
-) -> Result<Totals, Error> {
-    let Some(top) = tree.directories.first() else { return Ok(Totals::default()) };
+) -> Result<Replicated, Error> {
+    let Some(top) = tree.directories.first() else { return Ok(Replicated::default()) };
     target.make(top.name())?;
     let work = Work {
         tree,
@@ -64,11 +51,12 @@ pub(crate) fn replicate(
         return Err(error);
     }
     make_hard_links(tree, target, ownership)?;
-    Ok(Totals { bytes, ..count(tree) })
+    Ok(Replicated { bytes, ..count(tree) })
 }
 
-fn count(tree: &Tree) -> Totals {
-    let mut totals = Totals { directories: tree.directories.len() as u64, ..Totals::default() };
+fn count(tree: &Tree) -> Replicated {
+    let mut totals =
+        Replicated { directories: tree.directories.len() as u64, ..Replicated::default() };
     for entry in tree.directories.iter().flat_map(|directory| &directory.entries) {
         match entry.become_what {
             Become::SameLink { .. } | Become::Link { .. } => totals.links += 1,
@@ -131,6 +119,7 @@ impl<'p> Work<'p> {
     }
 
     fn run(&self) {
+        let mut buffer = vec![0; BUFFER];
         loop {
             let job = {
                 let mut queue = self.lock();
@@ -151,9 +140,10 @@ impl<'p> Work<'p> {
             let done = Busy(self);
             let (path, result) = match job {
                 Job::Enter { plan, parent } => (&plan.path, self.enter(plan, &parent)),
-                Job::Batch { opened, entries } => {
-                    (&opened.plan.path, self.batch(&opened, entries).map(|()| Vec::new()))
-                }
+                Job::Batch { opened, entries } => (
+                    &opened.plan.path,
+                    self.batch(&opened, entries, &mut buffer).map(|()| Vec::new()),
+                ),
             };
             let mut queue = self.lock();
             match result {
@@ -198,9 +188,14 @@ impl<'p> Work<'p> {
         Ok(below.chain(batches).collect())
     }
 
-    fn batch(&self, opened: &Opened<'p>, entries: Range<usize>) -> Result<(), Error> {
+    fn batch(
+        &self,
+        opened: &Opened<'p>,
+        entries: Range<usize>,
+        buffer: &mut [u8],
+    ) -> Result<(), Error> {
         for entry in &opened.plan.entries[entries] {
-            self.make(opened, entry)?;
+            self.make(opened, entry, buffer)?;
         }
         if opened.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.finish(opened)?;
@@ -216,7 +211,12 @@ impl<'p> Work<'p> {
         opened.pair.target.apply(&opened.plan.metadata, self.ownership)
     }
 
-    fn make(&self, opened: &Opened<'p>, entry: &PlannedEntry) -> Result<(), Error> {
+    fn make(
+        &self,
+        opened: &Opened<'p>,
+        entry: &PlannedEntry,
+        buffer: &mut [u8],
+    ) -> Result<(), Error> {
         let Pair { source, target } = &*opened.pair;
         match &entry.become_what {
             Become::SameLink { text, metadata } => {
@@ -229,11 +229,10 @@ impl<'p> Work<'p> {
             }
             Become::Copy { metadata, size, .. } => {
                 let from = source.read_file(&entry.name)?;
-                let mut to = target.make_file(&entry.name)?;
+                let to = target.make_file(&entry.name)?;
                 let path = || target.join(&entry.name);
-                // the system copies by itself where it can, and reads and writes where not
-                let copied = io::copy(&mut BufReader::with_capacity(BUFFER, &from), &mut to)
-                    .map_err(Error::io("copy to", path()))?;
+                let copied = copy(&from, &to, *size, buffer)
+                    .map_err(|error| Error::io("copy to", path())(error))?;
                 if copied != *size {
                     let path = source.join(&entry.name);
                     return Err(Error::Changed { path, planned: *size, copied });
@@ -241,7 +240,7 @@ impl<'p> Work<'p> {
                 self.bytes.fetch_add(copied, Ordering::Relaxed);
                 metadata
                     .apply(to.as_fd(), self.ownership)
-                    .map_err(Error::io("set owner, mode or time of", path()))
+                    .map_err(|error| Error::io("set owner, mode or time of", path())(error))
             }
             Become::HardLink { .. } => Ok(()),
         }

@@ -29,11 +29,6 @@ pub fn uninstall(
 ) -> Result<(), Error> {
     names::check_zonepath(zonepath)?;
     let root = OsStr::new(ROOT);
-    match std::fs::read_to_string(system_root.join("etc/mnttab")) {
-        Ok(table) => check_mount_table(&table, &zonepath.join(root))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io("read", system_root.join("etc/mnttab"))(error)),
-    }
     let directory = match Directory::open(zonepath) {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             say("there is no zonepath");
@@ -41,6 +36,9 @@ pub fn uninstall(
         }
         result => result?,
     };
+    let mut names = leftovers(&directory)?;
+    names.push(root.into());
+    check_mounts(system_root, zonepath, &names)?;
     if let Some(stat) = directory.stat(root)? {
         if file_type(&stat) != FileType::Directory {
             let problem = io::Error::other("it is not a directory: remove it by hand");
@@ -54,6 +52,24 @@ pub fn uninstall(
         remove(&directory, &name)?;
     }
     destroy_dataset(system_root, zonepath, &directory, say)
+}
+
+/// Checks that nothing is mounted at or below names in a zonepath.
+fn check_mounts(system_root: &Path, zonepath: &Path, names: &[OsString]) -> Result<(), Error> {
+    let table = system_root.join("etc/mnttab");
+    let table = match std::fs::read_to_string(&table) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("read", &table)(error)),
+    };
+    // the table has paths without links
+    let real = zonepath.canonicalize().map_err(Error::io("resolve", zonepath))?;
+    for name in names {
+        for zonepath in [zonepath, &real] {
+            check_mount_table(&table, &zonepath.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn destroy_dataset(

@@ -11,19 +11,12 @@ use crate::{Error, names};
 /// The name of this brand.
 pub const BRAND: &str = "omicron1";
 
-/// Directories on which the platform itself mounts something, or which hold the replicated trees:
-/// another mount there would hide them.
-const TAKEN: &[&str] = &[
-    "/",
-    "/usr",
-    "/lib",
-    "/sbin",
-    "/dev",
-    "/proc",
-    "/etc/mnttab",
-    "/etc/dfs/sharetab",
-    "/etc/svc/volatile",
-];
+/// Places on which the platform itself mounts something, or which hold the replicated trees:
+/// another mount there, or on a directory above, would hide them.
+const TAKEN: &[&str] = &["/usr", "/lib", "/sbin", "/etc/mnttab", "/etc/dfs/sharetab"];
+
+/// File systems of the platform. No other can be mounted inside them either.
+const WHOLE: &[&str] = &["/system", "/dev", "/proc", "/etc/svc/volatile"];
 
 /// Something in a zone configuration that this brand cannot work with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,6 +183,14 @@ fn is_within(path: &str, ancestor: &str) -> bool {
     path.strip_prefix(ancestor).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// The place above or below which a mount cannot be.
+fn conflicting(directory: &str) -> Option<&'static str> {
+    let hides = |place: &&&str| is_within(place, directory);
+    let hidden = |place: &&&str| is_within(directory, place);
+    let found = TAKEN.iter().chain(WHOLE).find(hides);
+    found.or_else(|| WHOLE.iter().find(hidden)).copied()
+}
+
 fn check_mounts(mounts: &[Attributes], datasets: &[String], findings: &mut Vec<Finding>) {
     let mut seen: Vec<String> = Vec::new();
     for mount in mounts {
@@ -199,17 +200,22 @@ fn check_mounts(mounts: &[Attributes], datasets: &[String], findings: &mut Vec<F
         if directory.split('/').any(|component| component == "." || component == "..") {
             find(format!("file system at {directory}: . and .. are not possible in a mount point"));
         }
-        if TAKEN.contains(&directory.as_str()) || is_within(&directory, "/system") {
+        if TAKEN.iter().chain(WHOLE).any(|place| *place == directory) || directory == "/" {
             find(format!("file system at {directory}: the {BRAND} brand needs that place itself"));
+        } else if let Some(place) = conflicting(&directory) {
+            find(format!(
+                "file system at {directory}: {place}, which the {BRAND} brand needs, would hide it \
+                 or be hidden"
+            ));
         }
         if seen.contains(&directory) {
             find(format!("file system at {directory}: that mount point is named twice"));
         }
-        if mount.get("type") == "zfs" && datasets.iter().any(|name| name == mount.get("special")) {
+        let special = mount.get("special");
+        if mount.get("type") == "zfs" && datasets.iter().any(|name| is_within(special, name)) {
             find(format!(
-                "file system at {directory}: dataset {} is delegated to the zone, which mounts it \
-                 itself",
-                mount.get("special")
+                "file system at {directory}: dataset {special} is delegated to the zone, which \
+                 mounts it itself"
             ));
         }
         seen.push(directory);
@@ -288,10 +294,13 @@ mod tests {
         let mount = |directory: &str| {
             format!("<filesystem special=\"/x\" directory=\"{directory}\" type=\"lofs\"/>")
         };
-        for taken in
-            TAKEN.iter().chain(&["/usr/", "//lib", "/system", "/system/usr/x", "/a/../usr"])
-        {
+        let others =
+            ["/", "/usr/", "//lib", "/system/usr/x", "/a/../usr", "/etc", "/etc/svc", "/dev/x"];
+        for taken in TAKEN.iter().chain(WHOLE).chain(&others) {
             assert_eq!(findings(GOOD, &mount(taken)).len(), 1, "{taken}");
+        }
+        for free in ["/usr/local", "/etc/svc/profile", "/systems", "/opt/dev", "/var"] {
+            assert_eq!(findings(GOOD, &mount(free)), [""; 0], "{free}");
         }
         assert_eq!(findings(GOOD, &(mount("/opt/x") + &mount("/opt/x/"))).len(), 1);
         for (children, expected) in [
@@ -303,6 +312,10 @@ mod tests {
             (
                 "<dataset name=\"a\"/><filesystem special=\"a\" directory=\"/x\" type=\"zfs\"/>",
                 "file system at /x: dataset a is delegated to the zone, which mounts it itself",
+            ),
+            (
+                "<dataset name=\"a\"/><filesystem special=\"a/b\" directory=\"/x\" type=\"zfs\"/>",
+                "file system at /x: dataset a/b is delegated to the zone, which mounts it itself",
             ),
             (
                 "<network physical=\"e0\" address=\"10.0.0.1/8\"/>",

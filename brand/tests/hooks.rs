@@ -153,6 +153,29 @@ fn uninstall_removes_nothing_while_something_is_mounted() -> Result {
     Ok(())
 }
 
+/// What is really mounted is seen without a table. Needs a namespace to mount in.
+#[test]
+fn uninstall_removes_nothing_below_which_something_is_mounted() -> Result {
+    let Some(mut unshare) = verifiers::require("unshare") else { return Ok(()) };
+    let system = System::generate()?;
+    assert_exit(&system.install(&[])?, 0, "");
+    let place = system.zone_root().join("opt");
+    let command = system.brand();
+    let output = unshare
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg("mount -t tmpfs none \"$0\" || exit 77; exec \"$@\" uninstall")
+        .arg(&place)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .output()?;
+    if output.status.code() == Some(77) || text(&output.stderr).contains("unshare") {
+        return Ok(());
+    }
+    assert_exit(&output, 255, "root/opt is mounted: unmount it");
+    assert!(system.zone_root().join("usr/bin/ls").is_symlink());
+    Ok(())
+}
+
 /// Stands in for zfs(8): keeps a record of its calls and answers from files beside it.
 const ZFS: &str = "#!/bin/sh\n\
     here=$(dirname \"$0\")\n\

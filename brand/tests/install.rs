@@ -119,20 +119,22 @@ fn each_step_is_told() -> Result {
         })
         .collect();
     assert_eq!(told[0], "INFO: omicron: installing zone ntp @ \"ZONEPATH\"...");
-    assert_eq!(told[1], "INFO: omicron: replicating /usr tree...");
-    assert!(told[2].starts_with("INFO: omicron: replicated /usr: 31"), "{}", told[2]);
-    assert!(told[2].ends_with(" bytes, N msec"));
+    assert_eq!(told[1], "INFO: omicron: planned 354 paths, N msec");
+    assert_eq!(told[2], "INFO: omicron: replicating /usr tree...");
+    assert!(told[3].starts_with("INFO: omicron: replicated /usr: 31"), "{}", told[3]);
+    assert!(told[3].ends_with(" bytes, N msec"));
     assert_eq!(
-        told[7..],
+        told[8..],
         [
             "INFO: omicron: pruning SMF manifests...",
             "INFO: omicron: pruning global-only files...",
+            "INFO: omicron: pruned 2 files, N msec",
             "INFO: omicron: unpacking baseline archive...",
             "INFO: omicron: unpacked 13 members, 45 bytes, N msec",
             "INFO: omicron: unpacking image \"PLACE/a.tar.gz\"...",
             "INFO: omicron: unpacked 0 members, 0 bytes, N msec",
             "INFO: omicron: copying /etc/default/init...",
-            "INFO: omicron: install complete",
+            "INFO: omicron: install complete, N msec",
         ]
     );
     assert_eq!(text(&output.stderr), "");
@@ -140,6 +142,79 @@ fn each_step_is_told() -> Result {
     let log = fs::read_to_string(system.root().join("var/log/omicron-brand.log"))?;
     assert!(log.contains("] [\"-z\", \"ntp\", \"-R\", "), "{log}");
     Ok(())
+}
+
+#[test]
+fn programs_read_phases_and_plan_as_json() -> Result {
+    let system = System::generate()?;
+    let layer = system.place().join("a.tar.gz");
+    Archive::layer().file("root/opt/x", 0o644, b"12345").write(&layer)?;
+    let output = system.brand().args(["install", "--json"]).arg(&layer).output()?;
+    assert_exit(&output, 0, "INFO: omicron: install complete, ");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let phases = report["phases"].as_array().ok_or("no phases")?;
+    let told: Vec<String> = phases
+        .iter()
+        .map(|phase| format!("{} {}", phase["name"], phase["subject"]).replace('"', ""))
+        .collect();
+    let place = system.place().display().to_string();
+    assert_eq!(
+        told.iter().map(|line| line.replace(&place, "PLACE")).collect::<Vec<_>>(),
+        [
+            "plan null",
+            "replicate /usr",
+            "replicate /lib",
+            "replicate /sbin",
+            "prune null",
+            "baseline PLACE/system/usr/lib/brand/omicron1/baseline/files.tar.gz",
+            "layer PLACE/a.tar.gz",
+            "init null",
+            "finish null",
+        ]
+    );
+    assert!(phases.iter().all(|phase| phase["milliseconds"].is_u64()));
+    assert_eq!((&phases[6]["paths"], &phases[6]["bytes"]), (&1.into(), &5.into()));
+    assert_eq!(phases[1]["replicated"]["hard_links"], 2);
+    assert_eq!(report["owners_set"], is_root());
+
+    let output = system.brand().args(["--json", "plan"]).output()?;
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let paths = plan["paths"].as_array().ok_or("no paths")?;
+    let ls = paths.iter().find(|path| path["path"] == "/usr/bin/ls").ok_or("no ls")?;
+    assert_eq!(ls["rule"], "**usr/bin**");
+    let regular = paths.iter().filter(|path| path["rule"].is_string()).count();
+    let rules = plan["rules"].as_array().ok_or("no rules")?;
+    let decided: u64 = rules.iter().filter_map(|rule| rule["files"].as_u64()).sum();
+    assert_eq!(decided, regular as u64);
+    // what install refuses is no JSON
+    let output = system.brand().args(["install", "--json"]).output()?;
+    assert_exit(&output, 255, "uninstall the zone first");
+    assert!(output.stdout.is_empty());
+    Ok(())
+}
+
+/// Who is not root cannot set owners; the plan has them all the same.
+#[test]
+fn the_plan_has_owners_whoever_makes_it() -> Result {
+    let system = System::generate()?;
+    let output = system.brand().args(["--json", "plan"]).output()?;
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let source = list(&system.root())?;
+    let mut compared = 0;
+    for path in plan["paths"].as_array().ok_or("no paths")? {
+        let Some(owner) = path["owner"].as_array() else { continue };
+        let name = path["path"].as_str().ok_or("no path")?.trim_start_matches('/');
+        let (uid, gid) = source[name].owner;
+        assert_eq!(*owner, [serde_json::json!(uid), serde_json::json!(gid)], "{name}");
+        compared += 1;
+    }
+    assert!(compared > 330, "{compared}");
+    Ok(())
+}
+
+#[test]
+fn owners_are_really_set_in_a_user_namespace() {
+    verifiers::in_user_namespace("the_zone_root_is_the_published_one_with_metadata_kept");
 }
 
 #[test]
@@ -187,8 +262,11 @@ fn the_plan_is_what_happens() -> Result {
         assert!(plan.contains(line), "{line:?} is not in {plan}");
     }
     assert!(plan.contains("make /usr/tmp\tmode 1777, owner "));
+    assert!(plan.starts_with("# rule 1: link **/*.so*\t"), "{plan}");
+    assert!(plan.contains("\n# rule 7: copy **\t"));
     let paths = |text: &str| -> Vec<String> {
-        text.lines().filter_map(|line| Some(line.split(['\t', ' ']).nth(1)?.to_owned())).collect()
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| Some(line.split(['\t', ' ']).nth(1)?.to_owned())).collect()
     };
     let source: Vec<String> = list(&system.root())?
         .into_keys()
@@ -219,69 +297,128 @@ fn assert_refused(system: &System, layers: &[PathBuf], message: &str) -> Result 
     Ok(())
 }
 
+/// Adds members to an archive; the text is a directory outside.
+type Build = fn(&mut Archive, &str);
+
+/// Members that no archive may have: a name for the case, what the refusal says, the members.
+const HOSTILE: &[(&str, &str, Build)] = &[
+    ("dotdot", "root/../../x", |a, _| {
+        a.file("root/../../x", 0o644, b"x");
+    }),
+    ("dotdot in the middle", "..", |a, _| {
+        a.file("root/opt/../../../x", 0o644, b"x");
+    }),
+    ("absolute", "/etc/x", |a, _| {
+        a.file("/etc/x", 0o644, b"x");
+    }),
+    ("through a link", "root/opt/a/file", |a, outside| {
+        a.symlink("root/opt/a", outside).file("root/opt/a/file", 0o644, b"x");
+    }),
+    ("through a relative link", "root/opt/a/x", |a, _| {
+        a.symlink("root/opt/a", "../../..").file("root/opt/a/x", 0o644, b"x");
+    }),
+    ("through a link of the replica", "root/lib/64/x", |a, _| {
+        a.file("root/lib/64/x", 0o644, b"x");
+    }),
+    ("directory over a link", "root/opt/a", |a, outside| {
+        a.symlink("root/opt/a", outside).directory("root/opt/a", 0o777);
+    }),
+    ("hard link to outside", "root/opt/h", |a, outside| {
+        a.hardlink("root/opt/h", &format!("{outside}/file"));
+    }),
+    ("hard link climbing out", "root/opt/h", |a, _| {
+        a.hardlink("root/opt/h", "root/../../outside/file");
+    }),
+    ("hard link through a link", "root/opt/h", |a, outside| {
+        a.symlink("root/opt/a", outside).hardlink("root/opt/h", "root/opt/a/file");
+    }),
+    ("hard link to nothing", "root/opt/h", |a, _| {
+        a.hardlink("root/opt/h", "root/opt/no");
+    }),
+    ("character device", "root/dev/null", |a, _| {
+        a.member(b"root/dev/null", b'3', b"", 0o666, b"");
+    }),
+    ("block device", "root/dev/sda", |a, _| {
+        a.member(b"root/dev/sda", b'4', b"", 0o666, b"");
+    }),
+    ("pipe", "root/opt/p", |a, _| {
+        a.member(b"root/opt/p", b'6', b"", 0o666, b"");
+    }),
+    ("unknown type", "root/opt/p", |a, _| {
+        a.member(b"root/opt/p", b'Z', b"", 0o644, b"");
+    }),
+    ("file over a directory", "root/etc", |a, _| {
+        a.file("root/etc", 0o644, b"x");
+    }),
+    ("directory over a file", "root/etc/shadow", |a, _| {
+        a.directory("root/etc/shadow", 0o755);
+    }),
+    ("missing parent", "root/no/x", |a, _| {
+        a.file("root/no/x", 0o644, b"x");
+    }),
+    ("the root itself as a link", "root", |a, outside| {
+        a.symlink("root", outside);
+    }),
+    ("twice", "root/opt/x refused: the archive brought a file", |a, _| {
+        a.file("root/opt/x", 0o644, b"1").file("root/opt/x", 0o644, b"2");
+    }),
+    ("not UTF-8", "its name is not UTF-8", |a, _| {
+        a.member(b"root/opt/\xff", b'0', b"", 0o644, b"");
+    }),
+    ("name of 256 bytes", "longer than 255", |a, _| {
+        a.long_name(&format!("root/{}", "n".repeat(256))).file("root/x", 0o644, b"x");
+    }),
+    ("path over 1023 bytes", "longer than", |a, _| {
+        a.long_name(&format!("root/{}x", "d/".repeat(510))).file("root/x", 0o644, b"x");
+    }),
+    ("mode of another type", "root/opt/x", |a, _| {
+        a.file("root/opt/x", 0o040_755, b"");
+    }),
+    ("absurd size", "root/opt/huge", |a, _| {
+        a.sized("root/opt/huge", b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff");
+    }),
+    ("negative size", "the size is negative", |a, _| {
+        a.sized("root/opt/huge", &[0xff; 12]);
+    }),
+    ("metadata twice", "oxide.json", |a, _| {
+        a.file("oxide.json", 0o444, b"{}");
+    }),
+];
+
 #[test]
-fn hostile_layers_leave_nothing_and_reach_nothing() -> Result {
+fn hostile_layers_and_baselines_leave_nothing_and_reach_nothing() -> Result {
     let system = System::generate()?;
-    fs::create_dir(system.place().join("outside"))?;
-    fs::write(system.place().join("outside/file"), "untouched")?;
     let outside = system.place().join("outside");
-    let outside = outside.to_str().ok_or("temporary directory")?;
-    let long = format!("root/{}", "d".repeat(94));
+    let text = outside.to_str().ok_or("temporary directory")?;
+    fs::create_dir(&outside)?;
+    fs::write(outside.join("file"), "untouched")?;
+    let good = fs::read(system.baseline("files.tar.gz"))?;
+    for (name, message, build) in HOSTILE {
+        let told = |error| format!("{name}: {error}");
+        let mut layer = Archive::layer();
+        build(&mut layer, text);
+        let path = system.place().join(format!("{}.tar.gz", name.replace(' ', "-")));
+        layer.write(&path)?;
+        assert_refused(&system, &[path], message).map_err(told)?;
 
-    let mut cases: Vec<(&str, Archive, &str)> = Vec::new();
-    let mut case = |name, message, build: &dyn Fn(&mut Archive) -> &mut Archive| {
-        let mut archive = Archive::layer();
-        build(&mut archive);
-        cases.push((name, archive, message));
-    };
-    case("dotdot", "root/../../x", &|a| a.file("root/../../x", 0o644, b"x"));
-    case("dotdot in the middle", "..", &|a| a.file("root/opt/../../../x", 0o644, b"x"));
-    case("absolute", "/etc/x", &|a| a.file("/etc/x", 0o644, b"x"));
-    case("through a link", "root/opt/a/file", &|a| {
-        a.symlink("root/opt/a", outside).file("root/opt/a/file", 0o644, b"x")
-    });
-    case("through a relative link", "root/opt/a/x", &|a| {
-        a.symlink("root/opt/a", "../../..").file("root/opt/a/x", 0o644, b"x")
-    });
-    case("through a link of the replica", "root/lib/64/x", &|a| {
-        a.file("root/lib/64/x", 0o644, b"x")
-    });
-    case("directory over a link", "root/opt/a", &|a| {
-        a.symlink("root/opt/a", outside).directory("root/opt/a", 0o777)
-    });
-    case("hard link to outside", "root/opt/h", &|a| {
-        a.hardlink("root/opt/h", &format!("{outside}/file"))
-    });
-    case("hard link climbing out", "root/opt/h", &|a| {
-        a.hardlink("root/opt/h", "root/../../outside/file")
-    });
-    case("hard link through a link", "root/opt/h", &|a| {
-        a.symlink("root/opt/a", outside).hardlink("root/opt/h", "root/opt/a/file")
-    });
-    case("hard link to nothing", "root/opt/h", &|a| a.hardlink("root/opt/h", "root/opt/no"));
-    case("character device", "root/dev/null", &|a| {
-        a.member(b"root/dev/null", b'3', b"", 0o666, b"")
-    });
-    case("block device", "root/dev/sda", &|a| a.member(b"root/dev/sda", b'4', b"", 0o666, b""));
-    case("pipe", "root/opt/p", &|a| a.member(b"root/opt/p", b'6', b"", 0o666, b""));
-    case("file over a directory", "root/etc", &|a| a.file("root/etc", 0o644, b"x"));
-    case("directory over a file", "root/etc/shadow", &|a| a.directory("root/etc/shadow", 0o755));
-    case("missing parent", "root/no/x", &|a| a.file("root/no/x", 0o644, b"x"));
-    case("the root itself as a link", "root", &|a| a.symlink("root", outside));
-    case("path too long", "longer than", &|a| {
-        let long = format!("{long}/{}", "e".repeat(1000));
-        let mut name = long.into_bytes();
-        name.push(0);
-        a.member(b"././@LongLink", b'L', b"", 0, &name).file("root/x", 0o644, b"x")
-    });
-    case("metadata twice", "oxide.json", &|a| a.file("oxide.json", 0o444, b"{}"));
-
-    for (name, archive, message) in cases {
-        let layer = system.place().join(format!("{}.tar.gz", name.replace(' ', "-")));
-        archive.write(&layer)?;
-        assert_refused(&system, &[layer], message).map_err(|error| format!("{name}: {error}"))?;
+        let mut baseline = Archive::baseline();
+        build(&mut baseline, text);
+        baseline.write(&system.baseline("files.tar.gz"))?;
+        assert_refused(&system, &[], message).map_err(told)?;
+        fs::write(system.baseline("files.tar.gz"), &good)?;
     }
-    assert_eq!(fs::read_to_string(system.place().join("outside/file"))?, "untouched");
+    assert_eq!(fs::read_to_string(outside.join("file"))?, "untouched");
+    // the longest name there can be, and a whiteout of other formats, are files like any
+    let layer = system.place().join("fits.tar.gz");
+    let longest = format!("root/opt/{}", "n".repeat(255));
+    Archive::layer()
+        .long_name(&longest)
+        .file("root/x", 0o644, b"x")
+        .file("root/opt/.wh.etc", 0o644, b"")
+        .write(&layer)?;
+    assert_exit(&system.install(&[layer])?, 0, "");
+    assert!(system.zone_root().join(&longest[5..]).is_file());
+    assert!(system.zone_root().join("opt/.wh.etc").is_file());
     Ok(())
 }
 
@@ -289,25 +426,48 @@ fn hostile_layers_leave_nothing_and_reach_nothing() -> Result {
 fn damaged_and_wrong_archives_leave_nothing() -> Result {
     let system = System::generate()?;
     let layer = system.place().join("layer.tar.gz");
-    let good = Archive::layer().directory("root/opt/x", 0o755).bytes()?;
+    let baseline = system.baseline("files.tar.gz");
+    let sound = fs::read(&baseline)?;
+    // as a layer and as the baseline
     let refuse = |bytes: &[u8], message: &str| -> Result {
         fs::write(&layer, bytes)?;
-        assert_refused(&system, std::slice::from_ref(&layer), message)
+        assert_refused(&system, std::slice::from_ref(&layer), message)?;
+        fs::write(&baseline, bytes)?;
+        assert_refused(&system, &[], message)?;
+        Ok(fs::write(&baseline, &sound)?)
     };
-    refuse(&[&good[..], b"trailing"].concat(), "layer.tar.gz")?;
-    refuse(&[&good[..], &good[..]].concat(), "layer.tar.gz")?;
-    refuse(&good[..good.len() - 9], "layer.tar.gz")?;
-    let mut wrong_sum = good.clone();
-    let at = wrong_sum.len() - 8;
-    wrong_sum[at] ^= 1;
-    refuse(&wrong_sum, "layer.tar.gz")?;
-    refuse(b"", "layer.tar.gz")?;
-    refuse(b"text", "layer.tar.gz")?;
-    refuse(&Archive::new("baseline").bytes()?, "type baseline where one of type layer")?;
-    refuse(&Archive::new("os").bytes()?, "type os where one of type layer")?;
+    for kind in ["layer", "baseline"] {
+        let good = match kind {
+            "layer" => Archive::layer().directory("root/opt/x", 0o755).bytes()?,
+            _ => sound.clone(),
+        };
+        let file = if kind == "layer" { &layer } else { &baseline };
+        let refuse = |bytes: &[u8], message: &str| -> Result {
+            fs::write(file, bytes)?;
+            let layers = if kind == "layer" { std::slice::from_ref(&layer) } else { &[] };
+            assert_refused(&system, layers, message).map_err(|error| format!("{kind}: {error}"))?;
+            Ok(fs::write(&baseline, &sound)?)
+        };
+        refuse(&[&good[..], b"trailing"].concat(), "bytes that do not belong")?;
+        refuse(&[&good[..], &good[..]].concat(), "second")?;
+        refuse(&good[..good.len() - 9], ".tar.gz")?;
+        let mut wrong_sum = good.clone();
+        let at = wrong_sum.len() - 8;
+        wrong_sum[at] ^= 1;
+        refuse(&wrong_sum, "CRC-32")?;
+    }
+    refuse(b"", ".tar.gz")?;
+    refuse(b"text", ".tar.gz")?;
+    refuse(&Archive::new("os").bytes()?, "type os where one of type ")?;
     refuse(&Archive::new("picture").bytes()?, "oxide.json")?;
     refuse(&Archive::empty().file("oxide.json", 0o444, b"{}").bytes()?, "oxide.json")?;
-    refuse(&Archive::empty().directory("root/opt/x", 0o755).bytes()?, "oxide.json")?;
+    let later = b"{\"v\":\"1\",\"t\":\"layer\"}";
+    let mut not_first = Archive::empty();
+    not_first.directory("root", 0o755).file("oxide.json", 0o444, later);
+    refuse(&not_first.bytes()?, "must be the first member")?;
+    fs::write(&layer, Archive::new("baseline").bytes()?)?;
+    let message = "type baseline where one of type layer";
+    assert_refused(&system, std::slice::from_ref(&layer), message)?;
     fs::remove_file(&layer)?;
     assert_refused(&system, &[layer], "layer.tar.gz")
 }
@@ -325,6 +485,18 @@ fn a_wrong_system_is_found_before_anything_is_made() -> Result {
     broken(&|s| Ok(fs::remove_file(s.baseline("files.tar.gz"))?), "half a baseline")?;
     broken(&|s| Ok(fs::remove_dir_all(s.baseline(""))?), "there is no baseline")?;
     broken(&|s| Ok(fs::write(s.baseline("gzonly.txt"), "a\n/etc\n")?), "gzonly.txt:2: ")?;
+    broken(
+        &|s| {
+            let mut sealed = Archive::empty();
+            let seal = "0".repeat(64);
+            let json = format!(
+                "{{\"v\":\"1\",\"t\":\"baseline\",\"i\":{{\"gzonly-sha256\":\"{seal}\"}}}}"
+            );
+            sealed.file("oxide.json", 0o444, json.as_bytes());
+            sealed.write(&s.baseline("files.tar.gz"))
+        },
+        "gzonly.txt is not the one that ",
+    )?;
     broken(&|s| Archive::layer().write(&s.baseline("files.tar.gz")), "type layer where one")?;
     broken(
         &|s| Ok(fs::write(s.root().join("etc/default/helios-omicron1"), "COPY_THREADS=0")?),

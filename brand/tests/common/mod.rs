@@ -78,7 +78,7 @@ impl System {
             system.file(&format!("usr/lib/many/{number:03}"), 0o644, &"x".repeat(number * 7))?;
         }
         let at = |path: &str| system.root().join(path);
-        fs::write(at("lib/big"), vec![7; 3 << 20])?;
+        fs::write(at("lib/big"), vec![7; 300 << 10])?;
         symlink("../var/adm", at("usr/adm"))?;
         symlink("amd64", at("lib/64"))?;
         fs::hard_link(at("usr/lib/dtrace/io.d"), at("usr/lib/dtrace/net.d"))?;
@@ -88,16 +88,7 @@ impl System {
             fs::set_permissions(at(path), PermissionsExt::from_mode(mode))?;
         }
 
-        let mut baseline = Archive::new("baseline");
-        for directory in ["", "/dev", "/etc", "/etc/default", "/lib", "/lib/svc", "/opt", "/var"] {
-            baseline.directory(&format!("root{directory}"), 0o755);
-        }
-        baseline.directory("root/lib/svc/manifest", 0o755);
-        baseline.file("root/lib/svc/manifest/zone.xml", 0o444, b"<zone/>");
-        baseline.file("root/etc/default/init", 0o644, b"baseline");
-        baseline.file("root/etc/shadow", 0o400, b"root:NP:::::::\n");
-        baseline.file("ignored", 0o644, b"not below root/");
-        baseline.write(&system.baseline("files.tar.gz"))?;
+        Archive::baseline().write(&system.baseline("files.tar.gz"))?;
         fs::write(
             system.baseline("gzonly.txt"),
             "usr/sbin/zoneadm\nusr/not/there\nlib/only.global\n",
@@ -272,6 +263,38 @@ impl Archive {
 
     pub(crate) fn layer() -> Archive {
         Archive::new("layer")
+    }
+
+    /// The baseline of the generated system.
+    pub(crate) fn baseline() -> Archive {
+        let mut baseline = Archive::new("baseline");
+        for directory in ["", "/dev", "/etc", "/etc/default", "/lib", "/lib/svc", "/opt", "/var"] {
+            baseline.directory(&format!("root{directory}"), 0o755);
+        }
+        baseline.directory("root/lib/svc/manifest", 0o755);
+        baseline.file("root/lib/svc/manifest/zone.xml", 0o444, b"<zone/>");
+        baseline.file("root/etc/default/init", 0o644, b"baseline");
+        baseline.file("root/etc/shadow", 0o400, b"root:NP:::::::\n");
+        baseline.file("ignored", 0o644, b"not below root/");
+        baseline
+    }
+
+    /// Gives the next member this name, as GNU tar does.
+    pub(crate) fn long_name(&mut self, name: &str) -> &mut Archive {
+        let name = format!("{name}\0");
+        self.member(b"././@LongLink", b'L', b"", 0, name.as_bytes())
+    }
+
+    /// A file that has no data and says it has as many as in this size field.
+    pub(crate) fn sized(&mut self, name: &str, size: &[u8; 12]) -> &mut Archive {
+        let start = self.tar.len();
+        self.file(name, 0o644, b"");
+        let header = &mut self.tar[start..start + 512];
+        header[124..136].copy_from_slice(size);
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        self
     }
 
     pub(crate) fn member(
