@@ -13,6 +13,12 @@ pub enum Reason {
     Program,
     /// A feature needs it.
     Feature(&'static str),
+    /// A zone starts with it.
+    Boot,
+    /// This script, which is in no proto root, is run by it.
+    Script(String),
+    /// A locale that was asked for.
+    Locale,
     /// It is where a symbolic link leads.
     Link,
     /// It is a link to a directory on the way to something.
@@ -42,6 +48,9 @@ impl fmt::Display for Reason {
         match self {
             Self::Program => f.write_str("asked for"),
             Self::Feature(name) => write!(f, "part of {name}"),
+            Self::Boot => f.write_str("to start"),
+            Self::Script(name) => write!(f, "interpreter of the script {name}"),
+            Self::Locale => f.write_str("locale asked for"),
             Self::Link => f.write_str("target of the link"),
             Self::DirectoryLink => f.write_str("link on the way"),
             Self::Interpreter => f.write_str("interpreter"),

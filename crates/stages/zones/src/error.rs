@@ -59,6 +59,12 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A zone that would not start.
+    #[error("the zone would not start: {problem}")]
+    Boot {
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A service manifest that cannot be read.
     #[error(transparent)]
     Smf(#[from] smf::Error),

@@ -5,6 +5,7 @@ use std::io::Read as _;
 
 use proto::{Proto, ProtoPath};
 
+use crate::boot::Boot;
 use crate::closure::{Closure, Member, Reason};
 use crate::feature::Feature;
 use crate::root::Root;
@@ -17,49 +18,69 @@ const LONGEST_SCRIPT_LINE: u64 = 1024;
 /// Where `env` looks for a program.
 const COMMAND_PATH: &[&str] = &["/usr/bin", "/usr/sbin", "/sbin"];
 
+/// Where locales and time zones are.
+pub(crate) const LOCALES: &str = "usr/lib/locale";
+pub(crate) const TIME_ZONES: &str = "usr/share/lib/zoneinfo";
+/// What init gives to everything it starts.
+const ENVIRONMENT: &str = "etc/default/init";
+
 /// The program that starts the best of `bin/amd64/NAME` and `bin/i86/NAME`.
 const ISAEXEC: &str = "usr/lib/isaexec";
 
-/// Finds what programs need in a proto root, with features.
+/// What a zone shall have.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Request<'a> {
+    /// Paths in the proto root: programs, data files, directories with all that is in them.
+    pub programs: &'a [String],
+    /// What it shall be able to do besides.
+    pub features: &'a [Feature],
+    /// Service manifests in the proto root whose methods are wanted.
+    pub manifests: &'a [String],
+    /// Locales, by name.
+    pub locales: &'a [String],
+    /// How it starts, if that is without services.
+    pub boot: Option<&'a Boot>,
+}
+
+/// Finds what a zone needs in a proto root.
 ///
 /// From each ELF file: interpreter, needed libraries, filtees; from each script its interpreter;
-/// from `pam.conf`, `pam.d` and `nsswitch.conf` the plug-ins, once something links with their
-/// users. `manifests` are service manifests whose methods are wanted. Whatever is needed and not
-/// in the proto root is an error that names the chain; a name service that is not there only a
-/// warning, for the C library does without.
-pub fn closure(
-    proto: &Proto,
-    programs: &[String],
-    features: &[Feature],
-    manifests: &[String],
-) -> Result<Closure, Error> {
+/// from `pam.conf`, `pam.d`, `nsswitch.conf`, `netconfig` and `default/init` the plug-ins, locales
+/// and the time zone, once something links with their users. Whatever is needed and not in the
+/// proto root is an error that names the chain; a name service, locale or time zone that is
+/// configured and not there only a warning, for the C library does without.
+pub fn closure(proto: &Proto, request: &Request<'_>) -> Result<Closure, Error> {
     let mut finder = Finder {
         root: Root { proto },
         closure: Closure::default(),
         queue: VecDeque::new(),
         elves: BTreeMap::new(),
         services: BTreeSet::from(["other".to_owned()]),
-        features,
+        features: request.features,
     };
-    for program in programs {
+    for program in request.programs {
         let path = finder.require(program, None, Reason::Program)?;
         finder.services.extend(name_of(&path));
         finder.services.extend(program.rsplit('/').next().map(str::to_owned));
     }
-    for feature in features {
+    if let Some(boot) = request.boot {
+        finder.boot(boot)?;
+    }
+    for feature in request.features {
         let reason = || Reason::Feature(feature.name());
         for path in feature.required() {
             finder.require(path, None, reason())?;
         }
         for path in feature.optional() {
-            if finder.root.resolve(path).is_ok() {
-                finder.require(path, None, reason())?;
-            }
+            finder.require_if_there(path, None, reason())?;
         }
         finder.services.extend(feature.pam_services().iter().map(|&name| name.to_owned()));
     }
-    for manifest in manifests {
+    for manifest in request.manifests {
         finder.manifest(manifest)?;
+    }
+    for locale in request.locales {
+        finder.require(&format!("{LOCALES}/{locale}"), None, Reason::Locale)?;
     }
     // Plug-ins bring libraries, and libraries may bring users of further plug-ins.
     loop {
@@ -68,6 +89,8 @@ pub fn closure(
         }
         finder.pam()?;
         finder.nss()?;
+        finder.netconfig()?;
+        finder.environment()?;
         if finder.queue.is_empty() {
             return Ok(finder.closure);
         }
@@ -111,6 +134,48 @@ impl Finder<'_> {
         }
         self.insert(&resolved.path, from.as_ref(), reason);
         Ok(resolved.path)
+    }
+
+    fn require_if_there(
+        &mut self,
+        wanted: &str,
+        from: Option<&ProtoPath>,
+        reason: Reason,
+    ) -> Result<bool, Error> {
+        let there = self.root.resolve(wanted).is_ok();
+        if there {
+            self.require(wanted, from, reason)?;
+        }
+        Ok(there)
+    }
+
+    /// Adds what init and the scripts that it starts need.
+    fn boot(&mut self, boot: &Boot) -> Result<(), Error> {
+        boot.check()?;
+        for path in ["sbin/init", "sbin/sh"] {
+            self.require(path, None, Reason::Boot)?;
+        }
+        // zlogin -S has the brand call getent
+        for path in ["usr/bin/getent", ENVIRONMENT] {
+            self.require_if_there(path, None, Reason::Boot)?;
+        }
+        // scripts know the shell by this name too
+        if let Ok(link) = ProtoPath::new("bin")
+            && self.root.proto.manifest.get(&link).is_some_and(|e| e.kind.word() == "symlink")
+        {
+            self.insert(&link, None, Reason::Boot);
+        }
+        let program = boot.command.split_whitespace().next().unwrap_or_default();
+        if program.starts_with('/') {
+            let path = self.require(program, None, Reason::Boot)?;
+            self.services.extend(name_of(&path));
+        }
+        for script in &boot.scripts {
+            if let Some(interpreter) = script.interpreter() {
+                self.require(&interpreter, None, Reason::Script(script.name.clone()))?;
+            }
+        }
+        Ok(())
     }
 
     fn insert(&mut self, path: &ProtoPath, from: Option<&ProtoPath>, reason: Reason) {
@@ -355,6 +420,50 @@ impl Finder<'_> {
                         class.words()
                     ));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the libraries that `netconfig` declares for names and addresses of transports.
+    fn netconfig(&mut self) -> Result<(), Error> {
+        let Some((file, text)) = self.root.text("etc/netconfig")? else { return Ok(()) };
+        if !self.closure.members.contains_key(&file) {
+            return Ok(());
+        }
+        for class in self.users_of("libnsl.so.1").into_keys() {
+            for name in plugins::netconfig_libraries(&text) {
+                let directories: Vec<String> = linker::default_directories(class)
+                    .iter()
+                    .chain(linker::fallback_directories(class))
+                    .map(|&directory| directory.to_owned())
+                    .collect();
+                match self.search(&candidates(&name, &directories, &file), class)? {
+                    Ok(found) => {
+                        self.require(&found, Some(&file), Reason::Plugin(file.clone()))?;
+                    }
+                    Err(_) => {
+                        let words = class.words();
+                        let warning =
+                            format!("{name}: {file} names it, and there is no {words} one");
+                        self.closure.warnings.insert(warning);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the locale and the time zone that init sets for everything.
+    fn environment(&mut self) -> Result<(), Error> {
+        let Some((file, text)) = self.root.text(ENVIRONMENT)? else { return Ok(()) };
+        let Some(user) = self.users_of("libc.so.1").into_values().next() else { return Ok(()) };
+        for (directory, name) in plugins::environment(&text) {
+            let path = format!("{directory}/{name}");
+            self.require(&file.to_string(), Some(&user), Reason::Configuration)?;
+            if !self.require_if_there(&path, Some(&file), Reason::Plugin(file.clone()))? {
+                let warning = format!("{path}: {file} names it, and it is not there");
+                self.closure.warnings.insert(warning);
             }
         }
         Ok(())

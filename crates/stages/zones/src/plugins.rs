@@ -63,6 +63,41 @@ pub(crate) fn nss_sources(text: &str) -> BTreeSet<String> {
     sources
 }
 
+/// The libraries that `netconfig` names: NAME SEMANTICS FLAGS FAMILY PROTOCOL DEVICE LIBRARIES,
+/// the last separated by commas, `-` for none.
+pub(crate) fn netconfig_libraries(text: &str) -> BTreeSet<String> {
+    let libraries = lines(text).filter_map(|line| line.split_whitespace().nth(6));
+    libraries
+        .flat_map(|list| list.split(','))
+        .filter(|name| *name != "-")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Locales and time zones that `default/init` sets, each with the directory where it is.
+pub(crate) fn environment(text: &str) -> BTreeSet<(&'static str, String)> {
+    let mut found = BTreeSet::new();
+    for line in lines(text) {
+        let Some((name, value)) = line.split_once('=') else { continue };
+        let value = value.trim().trim_matches(['"', '\'']);
+        let plain =
+            !value.is_empty() && value.split('/').all(|part| !["", ".", ".."].contains(&part));
+        match name.trim() {
+            _ if !plain => {}
+            // these are in the C library
+            _ if matches!(value, "C" | "POSIX") => {}
+            name if name == "LANG" || name.starts_with("LC_") => {
+                found.insert((crate::find::LOCALES, value.to_owned()));
+            }
+            "TZ" => {
+                found.insert((crate::find::TIME_ZONES, value.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
         .map(|line| line.split_once('#').map_or(line, |(before, _)| before).trim())
@@ -91,6 +126,30 @@ mod tests {
         assert_eq!((found[1].path.as_str(), found[1].optional), ("pam_authtok_get.so.1", false));
         assert!(found[0].optional);
         assert_eq!(pam_d("auth required pam_unix_auth.so.1\n").len(), 1);
+    }
+
+    #[test]
+    fn what_init_sets_is_found() {
+        let text = "#\nTZ=US/Pacific\nCMASK=022\nLANG=de_DE.UTF-8\nLC_TIME=\"sv_SE.UTF-8\"\nLC_ALL=C\nX=../y\n";
+        let found: Vec<String> = environment(text)
+            .into_iter()
+            .map(|(directory, name)| format!("{directory}/{name}"))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "usr/lib/locale/de_DE.UTF-8",
+                "usr/lib/locale/sv_SE.UTF-8",
+                "usr/share/lib/zoneinfo/US/Pacific"
+            ]
+        );
+        assert_eq!(environment("TZ=../../etc\nLANG=\nTZ=/etc/localtime"), BTreeSet::new());
+    }
+
+    #[test]
+    fn libraries_of_transports() {
+        let text = "udp tpi_clts v inet udp /dev/udp -\nticots tpi_cots v loopback - /dev/ticots straddr.so\n";
+        assert_eq!(netconfig_libraries(text).into_iter().collect::<Vec<_>>(), ["straddr.so"]);
     }
 
     #[test]

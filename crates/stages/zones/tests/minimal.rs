@@ -2,147 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed helper fails its test")]
 
+mod common;
+
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use common::{AUXILIARY, Elf, FILTER, NEEDED, RPATH, RUNPATH, Scratch};
 use oxide_archive::{ArchiveType, Options, SetOwners};
 use proto::{Contents, Owners, Proto, ProtoPath, Store};
-use zones::{Closure, Error, Feature, PackOptions, closure, write_layer};
-
-/// The smallest ELF file that a runtime linker would take: program headers and a dynamic section.
-struct Elf<'a> {
-    wide: bool,
-    interpreter: Option<&'a str>,
-    /// Tag and text.
-    dynamic: &'a [(u64, &'a str)],
-}
-
-const NEEDED: u64 = 1;
-const RPATH: u64 = 15;
-const RUNPATH: u64 = 29;
-const AUXILIARY: u64 = 0x7fff_fffd;
-const FILTER: u64 = 0x7fff_ffff;
-const ADDRESS: u64 = 0x1_0000;
-
-impl Elf<'_> {
-    fn bytes(&self) -> Vec<u8> {
-        let word = |value: u64| {
-            let bytes = value.to_le_bytes();
-            bytes[..if self.wide { 8 } else { 4 }].to_vec()
-        };
-        let (header, segment, entry) = if self.wide { (64, 56, 16) } else { (52, 32, 8) };
-        let mut strings = vec![0];
-        let mut dynamic = Vec::new();
-        for (tag, text) in self.dynamic {
-            dynamic.extend(word(*tag));
-            dynamic.extend(word(strings.len() as u64));
-            strings.extend(text.as_bytes());
-            strings.push(0);
-        }
-        let segments = 2 + u64::from(self.interpreter.is_some());
-        let dynamic_at = header + segments * segment;
-        let strings_at = dynamic_at + dynamic.len() as u64 + 3 * entry;
-        for (tag, value) in [(5, ADDRESS + strings_at), (10, strings.len() as u64), (0, 0)] {
-            dynamic.extend(word(tag));
-            dynamic.extend(word(value));
-        }
-        let interpreter = self.interpreter.map(|text| [text.as_bytes(), b"\0"].concat());
-        let interpreter = interpreter.unwrap_or_default();
-        let interpreter_at = strings_at + strings.len() as u64;
-        let end = interpreter_at + interpreter.len() as u64;
-
-        let mut bytes = b"\x7fELF".to_vec();
-        bytes.extend([if self.wide { 2 } else { 1 }, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        bytes.extend(3u16.to_le_bytes());
-        bytes.extend(if self.wide { 62u16 } else { 3 }.to_le_bytes());
-        bytes.extend(1u32.to_le_bytes());
-        bytes.extend([word(0), word(header), word(0)].concat());
-        bytes.extend(0u32.to_le_bytes());
-        for half in [header, segment, segments, 0, 0, 0] {
-            bytes.extend((half as u16).to_le_bytes());
-        }
-        let mut add = |kind: u32, offset: u64, size: u64| {
-            let flags = 4u32.to_le_bytes();
-            bytes.extend(kind.to_le_bytes());
-            if self.wide {
-                bytes.extend(flags);
-            }
-            for value in [offset, ADDRESS + offset, ADDRESS + offset, size, size] {
-                bytes.extend(word(value));
-            }
-            if !self.wide {
-                bytes.extend(flags);
-            }
-            bytes.extend(word(1));
-        };
-        if self.interpreter.is_some() {
-            add(3, interpreter_at, interpreter.len() as u64);
-        }
-        add(1, 0, end);
-        add(2, dynamic_at, dynamic.len() as u64);
-        bytes.extend(dynamic);
-        bytes.extend(strings);
-        bytes.extend(interpreter);
-        bytes
-    }
-}
-
-struct Scratch {
-    directory: tempfile::TempDir,
-}
-
-impl Scratch {
-    fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.directory.path().join("root")
-    }
-
-    fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.root().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    fn link(&self, target: &str, path: &str) {
-        let path = self.root().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        symlink(target, path).unwrap();
-    }
-
-    fn library(&self, path: &str, wide: bool, dynamic: &[(u64, &str)]) {
-        self.write(path, Elf { wide, interpreter: None, dynamic }.bytes());
-    }
-
-    fn program(&self, path: &str, wide: bool, dynamic: &[(u64, &str)]) {
-        let interpreter = Some(if wide { "/lib/amd64/ld.so.1" } else { "/usr/lib/ld.so.1" });
-        self.write(path, Elf { wide, interpreter, dynamic }.bytes());
-    }
-
-    /// The C library and the runtime linker in both widths, placed as illumos does.
-    fn system(&self) {
-        for (directory, wide) in [("lib", false), ("lib/amd64", true)] {
-            self.library(&format!("{directory}/ld.so.1"), wide, &[]);
-            self.library(&format!("{directory}/libc.so.1"), wide, &[]);
-        }
-        self.link("amd64", "lib/64");
-        self.link("../../lib/ld.so.1", "usr/lib/ld.so.1");
-    }
-
-    fn proto(&self) -> Proto {
-        let manifest = proto::import_directory(&self.root(), Owners::Root).unwrap();
-        let store = Store::create(self.directory.path().join("store")).unwrap();
-        Proto { manifest, contents: Contents { store, tree: Some(self.root()) } }
-    }
-
-    fn closure(&self, programs: &[&str], features: &[Feature]) -> Result<Closure, Error> {
-        let programs: Vec<String> = programs.iter().map(|&program| program.to_owned()).collect();
-        closure(&self.proto(), &programs, features, &[])
-    }
-}
+use zones::{Closure, Error, Feature, PackOptions, Request, closure, write_layer};
 
 fn paths(closure: &Closure) -> Vec<String> {
     closure.members.keys().map(ToString::to_string).collect()
@@ -360,6 +228,50 @@ fn missing_plugins_are_errors_where_they_matter() {
     assert!(error.contains("nss_dns.so.1"), "{error}");
 }
 
+/// What init sets for everything, and the transports of netconfig.
+#[test]
+fn locales_time_zones_and_transports_come_from_configuration() {
+    let scratch = with_plugins();
+    scratch.write("etc/default/init", "TZ=US/Pacific\nLANG=de_DE.UTF-8\nLC_TIME=sv_SE.UTF-8\n");
+    scratch.write("usr/share/lib/zoneinfo/US/Pacific", "TZif");
+    scratch.write("usr/lib/locale/de_DE.UTF-8/LC_CTYPE/LCL_DATA", "data");
+    scratch.write("usr/lib/locale/fr_FR.UTF-8/LC_CTYPE/LCL_DATA", "data");
+    scratch.library("lib/libnsl.so.1", false, &[(NEEDED, "libc.so.1")]);
+    scratch.library("usr/lib/straddr.so", false, &[]);
+    scratch.write(
+        "etc/netconfig",
+        "udp tpi_clts v inet udp /dev/udp -\nticots tpi_cots v loopback - /dev/ticots straddr.so\n",
+    );
+    scratch.program("usr/bin/x", false, &[(NEEDED, "libnsl.so.1")]);
+    let found = scratch.closure(&["usr/bin/x"], &[]).unwrap();
+    let has = |text: &str| found.members.contains_key(&path(text));
+    assert!(has("usr/share/lib/zoneinfo/US/Pacific"));
+    assert!(has("usr/lib/locale/de_DE.UTF-8/LC_CTYPE/LCL_DATA"));
+    assert!(!has("usr/lib/locale/fr_FR.UTF-8"));
+    assert!(found.warnings.iter().any(|warning| warning.contains("sv_SE.UTF-8: etc/default/init")));
+    assert!(
+        found
+            .why(&path("usr/share/lib/zoneinfo/US/Pacific"))
+            .unwrap()
+            .ends_with("usr/share/lib/zoneinfo/US/Pacific (plug-in declared by etc/default/init)")
+    );
+    // netconfig matters to who brings it
+    assert!(!has("usr/lib/straddr.so"));
+    let dns = scratch.closure(&["usr/bin/x"], &[Feature::Dns]).unwrap();
+    assert!(dns.members.contains_key(&path("usr/lib/straddr.so")));
+
+    // A locale that is asked for must be there.
+    let programs = ["usr/bin/x".to_owned()];
+    let proto = scratch.proto();
+    let request = |locales: &[String]| {
+        closure(&proto, &Request { programs: &programs, locales, ..Request::default() })
+    };
+    let french = request(&["fr_FR.UTF-8".to_owned()]).unwrap();
+    assert!(french.members.contains_key(&path("usr/lib/locale/fr_FR.UTF-8/LC_CTYPE/LCL_DATA")));
+    let error = request(&["xx_XX".to_owned()]).unwrap_err().to_string();
+    assert!(error.starts_with("usr/lib/locale/xx_XX (locale asked for) is not in"), "{error}");
+}
+
 #[test]
 fn service_manifests_bring_their_methods() {
     let scratch = Scratch::new();
@@ -375,7 +287,8 @@ fn service_manifests_bring_their_methods() {
          timeout_seconds='1'/></service></service_bundle>",
     );
     let manifests = ["lib/svc/manifest/x.xml".to_owned()];
-    let found = closure(&scratch.proto(), &[], &[], &manifests).unwrap();
+    let request = Request { manifests: &manifests, ..Request::default() };
+    let found = closure(&scratch.proto(), &request).unwrap();
     assert_eq!(
         paths(&found),
         ["lib/ld.so.1", "lib/svc/manifest/x.xml", "lib/svc/method/x", "sbin/sh", "usr/lib/ld.so.1"]
@@ -419,7 +332,8 @@ fn damaged_elf_files_are_errors() {
 
 fn layer(scratch: &Scratch, name: &str) -> PathBuf {
     let proto = scratch.proto();
-    let found = closure(&proto, &["usr/bin/x".to_owned()], &[], &[]).unwrap();
+    let programs = ["usr/bin/x".to_owned()];
+    let found = closure(&proto, &Request { programs: &programs, ..Request::default() }).unwrap();
     let out = scratch.directory.path().join(name);
     write_layer(&proto, &found, &out, &PackOptions { package: None, mtime: 5 }).unwrap();
     out
@@ -454,7 +368,9 @@ fn the_layer_is_installable_and_always_the_same() {
     let manifest = proto::import_directory(&root, Owners::Root).unwrap();
     let store = Store::create(scratch.directory.path().join("store")).unwrap();
     let unpacked = Proto { manifest, contents: Contents { store, tree: Some(root) } };
-    let again = closure(&unpacked, &["usr/bin/x".to_owned()], &[], &[]).unwrap();
+    let programs = ["usr/bin/x".to_owned()];
+    let request = Request { programs: &programs, ..Request::default() };
+    let again = closure(&unpacked, &request).unwrap();
     assert_eq!(again.members, found.members);
 }
 

@@ -67,6 +67,33 @@ fn unpacks_to_what_was_packed() {
     assert_eq!(fs::read_link(root.join("opt/server")).unwrap(), Path::new("../oxide/bin/server"));
 }
 
+/// What the manual page of the brand shows as the smallest layer.
+#[test]
+fn the_example_of_the_manual_page() {
+    let Some(mut tar) = verifiers::require("tar") else { return };
+    let manual = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../brand/man/omicron1.7"),
+    );
+    let manual = manual.unwrap();
+    let after = |prompt: &str| {
+        let lines = manual.lines().skip_while(|line| *line != prompt).skip(1);
+        lines.take_while(|line| !line.starts_with(['$', '.'])).collect::<Vec<_>>()
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().join("a");
+    write(&directory, "opt/ntpd", "program", 0o755);
+    let archive = packed(&directory, "ntp.tar.gz", &PackOptions::default());
+    let output = tar.arg("tf").arg(&archive).output().unwrap();
+    let listed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(listed.lines().collect::<Vec<_>>(), after("$ tar tf ntp.tar.gz"));
+    let mut reader = oxide_archive::open(&archive).unwrap();
+    reader.next_member().unwrap();
+    let mut text = Vec::new();
+    reader.read_all(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!(text.lines().collect::<Vec<_>>(), after("$ tar xOf ntp.tar.gz oxide.json"));
+}
+
 #[test]
 fn gnu_tar_lists_the_same() {
     let Some(mut tar) = verifiers::require("tar") else { return };
