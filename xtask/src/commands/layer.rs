@@ -1,11 +1,14 @@
 //! `cargo xtask layer`: zone image layers.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::builder::ArgPredicate;
 use clap::{Args, Subcommand};
 use oxide_archive::{ArchiveType, Expect, Options};
+use proto::Digest;
+use serde::Serialize;
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -61,8 +64,10 @@ struct Pack {
 /// are a damaged gzip stream and anything behind it. The directory is made; if it is there, it
 /// must be empty. After a refusal nothing is left in it.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Example:
-  cargo xtask layer unpack nexus.tar.gz --root /tmp/nexus")]
+#[command(after_long_help = "Examples:
+  cargo xtask layer unpack nexus.tar.gz --root /tmp/nexus
+  cargo xtask layer unpack nexus.tar.gz --root /tmp/nexus --sha256 9f86d081884c7d65...
+  cargo xtask layer unpack files.tar.gz --root /tmp/baseline --any --json")]
 struct Unpack {
     /// The archive
     file: PathBuf,
@@ -74,6 +79,25 @@ struct Unpack {
     /// Take an archive of any type (baseline, os), not only a layer
     #[arg(long)]
     any: bool,
+
+    /// What the SHA-256 of the archive must be; nothing is unpacked of another
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<Digest>,
+
+    /// Print what was unpacked as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Unpacked<'a> {
+    root: &'a Path,
+    paths: usize,
+    members: u64,
+    skipped: u64,
+    bytes: u64,
+    owners_set: bool,
+    milliseconds: u128,
 }
 
 impl Arguments {
@@ -114,12 +138,14 @@ impl Unpack {
             return Err(Failure::usage(format!("{} is not empty", root.display()))
                 .hint("give a new or empty directory"));
         }
-        let options = if self.any {
+        let start = Instant::now();
+        let mut options = if self.any {
             let archive_type = oxide_archive::read_metadata(&self.file)?.archive_type;
             Options { expect: Expect::Any, ..Options::for_type(archive_type) }
         } else {
             Options::for_type(ArchiveType::Layer)
         };
+        options.pinned = self.sha256;
         // Unpacked beside its final name, so that a refused archive leaves nothing behind.
         let parent = match root.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -135,6 +161,18 @@ impl Unpack {
         let unpacked = oxide_archive::unpack(&self.file, &inner, &options)?;
         fs::rename(&inner, root)
             .map_err(|error| format!("cannot make {}: {error}", root.display()))?;
+        if self.json {
+            printer.json(&Unpacked {
+                root,
+                paths: unpacked.manifest.len(),
+                members: unpacked.members,
+                skipped: unpacked.skipped,
+                bytes: unpacked.bytes,
+                owners_set: unpacked.owners_set,
+                milliseconds: start.elapsed().as_millis(),
+            })?;
+            return Ok(ExitStatus::Success);
+        }
         printer.good(
             "unpacked",
             format_args!(
