@@ -8,6 +8,7 @@ mod commands;
 mod environment;
 mod exit_status;
 mod failure;
+mod illumos;
 mod network;
 mod printer;
 mod record;

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::environment;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::illumos::Illumos;
 use crate::printer::Printer;
 
 /// Say which tools and verifiers are here, with the fix for each that is not.
@@ -55,7 +55,6 @@ fn examine() -> Vec<Finding> {
         program("cargo", "building everything", true, "install Rust with rustup"),
         program("git", "the commit in the system version", true, "install git"),
         compiler(),
-        illumos_target(),
         program(
             "helios-build",
             "building images on a Helios machine instead",
@@ -63,6 +62,7 @@ fn examine() -> Vec<Finding> {
             "only on Helios; everything but real ROMs is built without it",
         ),
     ];
+    findings.splice(3..3, illumos());
     findings.extend(verifiers::VERIFIERS.iter().map(|verifier| Finding {
         name: verifier.name.to_owned(),
         needed_for: format!("judging {}", verifier.judges),
@@ -94,22 +94,29 @@ fn compiler() -> Finding {
     }
 }
 
-fn illumos_target() -> Finding {
+fn illumos() -> [Finding; 2] {
     let target = brand::packaging::ILLUMOS;
-    let library = duct::cmd!("rustc", "--print", "target-libdir", "--target", target)
-        .dir(environment::workspace())
-        .stderr_null()
-        .read()
-        .ok()
-        .filter(|directory| std::path::Path::new(directory).is_dir());
-    Finding {
-        name: target.to_owned(),
-        needed_for: "a brand hook that runs on illumos".to_owned(),
-        found: library,
-        required: false,
-        fix: format!(
-            "rustup target add {target}, and an illumos sysroot for the linker; without them the \
-             hook is built for this host and every summary says so"
-        ),
-    }
+    let illumos = Illumos::look();
+    let links = illumos.links.then(|| "a program links".to_owned());
+    let or = "without it the hook is built for this host, and every summary says so";
+    [
+        Finding {
+            name: target.to_owned(),
+            needed_for: "a brand hook that runs on illumos".to_owned(),
+            found: illumos.library.map(|path| path.display().to_string()),
+            required: false,
+            fix: format!("rustup target add {target}; {or}"),
+        },
+        Finding {
+            name: "illumos sysroot".to_owned(),
+            needed_for: "the same: its linker and libraries".to_owned(),
+            found: links,
+            required: false,
+            fix: format!(
+                "unpack a sysroot of illumos (usr/include, lib, usr/lib) and name a linker that \
+                 uses it in CARGO_TARGET_X86_64_UNKNOWN_ILLUMOS_LINKER, such as a script with \
+                 `exec clang --target=x86_64-pc-solaris2.11 --sysroot=DIR -fuse-ld=lld \"$@\"`; {or}"
+            ),
+        },
+    ]
 }

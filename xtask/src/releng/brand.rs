@@ -10,6 +10,7 @@ use jobs::{Context, Job, JobError};
 use super::packages;
 use crate::environment;
 use crate::failure::Failure;
+use crate::illumos::Illumos;
 
 /// The publisher of the brand's packages, as in the field.
 pub(crate) const PUBLISHER: &str = "helios-dev";
@@ -40,17 +41,13 @@ impl Brand {
         build_time: i64,
         offline: bool,
     ) -> Result<Self, Failure> {
-        let rustc = |arguments: &[&str]| {
-            duct::cmd("rustc", arguments)
-                .dir(environment::workspace())
-                .read()
-                .map_err(|error| Failure::missing(format!("cannot ask rustc: {error}")))
-        };
-        let sysroot = rustc(&["--print", "sysroot"])?;
-        let target = if packaging::is_illumos_possible(Path::new(&sysroot)) {
+        let target = if Illumos::look().is_possible() {
             packaging::ILLUMOS.to_owned()
         } else {
-            let version = rustc(&["-vV"])?;
+            let version = duct::cmd!("rustc", "-vV")
+                .dir(environment::workspace())
+                .read()
+                .map_err(|error| Failure::missing(format!("cannot ask rustc: {error}")))?;
             version
                 .lines()
                 .find_map(|line| line.strip_prefix("host: "))
