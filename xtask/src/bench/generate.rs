@@ -70,7 +70,7 @@ impl PlannedFile {
         write().map_err(|error: io::Error| format!("cannot write {}: {error}", path.display()))
     }
 
-    fn content(&self, words: &Words) -> Vec<u8> {
+    pub(super) fn content(&self, words: &Words) -> Vec<u8> {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
         let mut bytes = Vec::with_capacity(size + 64);
         let mut numbers = Numbers::new(!self.number);

@@ -1,6 +1,8 @@
-//! Building zone images, on all processors and on one.
+//! Building zone images, installing zones and unpacking layers.
 
 mod build;
+mod install;
+mod unpack;
 
 #[cfg(test)]
 pub(crate) use self::build::request;
@@ -11,7 +13,7 @@ use jobs::Stop;
 use serde::Serialize;
 
 use super::judge::{self, Group, Judged, MIB, Target, Wanted, is_chosen, peak, wall};
-use super::stage::{Done, own};
+use super::stage::{Done, own, shell};
 use super::{Measured, Plan, load};
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
@@ -19,28 +21,70 @@ use crate::printer::{self, Printer};
 /// Zone images that are built.
 pub(crate) const IMAGES: u64 = 12;
 
-const GROUPS: [Group; 1] = [Group {
-    name: "build",
-    stages: &[own("zones-build", None), own("zones-build-one-processor", None)],
-    once: false,
-    targets: &[
-        Target {
-            what: "zone images: speed on all processors against one",
-            wanted: Wanted::AtLeast(1.8),
+/// What is built by default; another plan makes everything smaller or larger in proportion.
+const BUILD: u64 = 1_000_000_000;
+/// A system that zones are installed from.
+const INSTALL: Plan = Plan { files: 27_500, bytes: 690_000_000 };
+/// A layer.
+const LAYER: Plan = Plan { files: 5_000, bytes: 500_000_000 };
+
+const GROUPS: [Group; 3] = [
+    Group {
+        name: "build",
+        stages: &[own("zones-build", None), own("zones-build-one-processor", None)],
+        once: false,
+        targets: &[
+            Target {
+                what: "zone images: speed on all processors against one",
+                wanted: Wanted::AtLeast(1.8),
+                unit: "x",
+                number: |runs| wall(runs, "zones-build-one-processor") / wall(runs, "zones-build"),
+            },
+            Target {
+                what: "zone images: peak memory",
+                wanted: Wanted::AtMost(150.0),
+                unit: "MiB",
+                number: |runs| peak(runs, "zones-build") / MIB,
+            },
+        ],
+    },
+    Group {
+        name: "install",
+        stages: &[
+            own("zone-install", None),
+            shell("cp-ln-tar", "input/install", install::BY_SHELL),
+        ],
+        once: false,
+        targets: &[
+            Target {
+                what: "zone install: speed against cp -a, ln -s and tar",
+                wanted: Wanted::AtLeast(3.0),
+                unit: "x",
+                number: |runs| wall(runs, "cp-ln-tar") / wall(runs, "zone-install"),
+            },
+            Target {
+                what: "zone install: peak memory",
+                wanted: Wanted::AtMost(64.0),
+                unit: "MiB",
+                number: |runs| peak(runs, "zone-install") / MIB,
+            },
+        ],
+    },
+    Group {
+        name: "unpack",
+        stages: &[own("layer-unpack", None), shell("tar-xzf", "input/layer", unpack::BY_TAR)],
+        once: false,
+        targets: &[Target {
+            what: "layer unpack: time against tar xzf",
+            wanted: Wanted::AtMost(1.2),
             unit: "x",
-            number: |runs| wall(runs, "zones-build-one-processor") / wall(runs, "zones-build"),
-        },
-        Target {
-            what: "zone images: peak memory",
-            wanted: Wanted::AtMost(150.0),
-            unit: "MiB",
-            number: |runs| peak(runs, "zones-build") / MIB,
-        },
-    ],
-}];
+            number: |runs| wall(runs, "layer-unpack") / wall(runs, "tar-xzf"),
+        }],
+    },
+];
 
 /// The names of the groups.
-pub(crate) const NAMES: [&str; 1] = ["build"];
+pub(crate) const NAMES: [&str; 3] = ["build", "install", "unpack"];
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -90,12 +134,24 @@ fn prepare(directory: &Path, plan: Plan, only: &[String]) -> Result<(), Failure>
     if is_chosen(only, "build") {
         build::prepare(directory, plan)?;
     }
+    let share = |whole: Plan| Plan {
+        files: (whole.files * plan.bytes / BUILD).max(200),
+        bytes: whole.bytes * plan.bytes / BUILD,
+    };
+    if is_chosen(only, "install") {
+        install::prepare(directory, share(INSTALL))?;
+    }
+    if is_chosen(only, "unpack") {
+        unpack::prepare(directory, share(LAYER))?;
+    }
     Ok(())
 }
 
 /// Runs one stage, if there is one of this name, and says what it did.
 pub(crate) fn run_stage(name: &str, directory: &Path) -> Option<Result<Done, Failure>> {
     build::run_stage(name, directory)
+        .or_else(|| install::run_stage(name, directory))
+        .or_else(|| unpack::run_stage(name, directory))
 }
 
 #[cfg(test)]
@@ -118,6 +174,8 @@ mod tests {
                 let scratch = directory.path().join("scratch");
                 fs::create_dir_all(&scratch).unwrap();
                 let done = match stage.name {
+                    // A line for the shell.
+                    _ if stage.pipeline.is_some() => Done::now(1, 1),
                     // One thread is asked for once in a process.
                     name if name.ends_with("-one-processor") => Done::now(1, 1),
                     name => run_stage(name, directory.path()).unwrap().unwrap(),

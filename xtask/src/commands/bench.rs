@@ -149,10 +149,12 @@ pub(crate) struct PackagesArguments {
     json: bool,
 }
 
-/// Measure building zone images.
+/// Measure building zone images, installing zones and unpacking layers.
 ///
 /// The files are generated, the same bytes each time. Building is measured on all processors and on
-/// one. Each number is told with what it should be.
+/// one; installing, from a system of 27,500 files and 690 MB with a baseline of 3,000, against cp -a,
+/// a loop of ln -s, and tar; unpacking a layer of 500 MB against tar xzf. Each number is told with
+/// what it should be.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cargo xtask bench zones
@@ -166,7 +168,7 @@ pub(crate) struct ZonesArguments {
     #[arg(long, value_name = "N", default_value_t = 6000, value_parser = clap::value_parser!(u64).range(12..1_000_000))]
     files: u64,
 
-    /// Their bytes, in millions
+    /// Their bytes, in millions; system and layer are larger or smaller in proportion
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..100_000))]
     megabytes: u64,
 
@@ -174,7 +176,7 @@ pub(crate) struct ZonesArguments {
     #[arg(long, value_name = "GROUP", value_parser = PossibleValuesParser::new(zones::NAMES))]
     only: Vec<String>,
 
-    /// Where to work; takes about three times the megabytes (default: memory, if there is room)
+    /// Where to work; takes about six times the megabytes (default: memory, if there is room)
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
 
@@ -269,7 +271,7 @@ impl PackagesArguments {
 impl ZonesArguments {
     fn run(self, stop: &Stop, printer: &Printer) -> Result<ExitStatus, Failure> {
         let plan = Plan { files: self.files, bytes: self.megabytes * 1_000_000 };
-        let directory = bench::workplace(self.directory.as_deref(), plan.bytes * 3)?;
+        let directory = bench::workplace(self.directory.as_deref(), plan.bytes * 6)?;
         let runs = usize::try_from(self.runs)?;
         let report = zones::run(directory.path(), plan, runs, &self.only, stop, printer)?;
         if self.json {
