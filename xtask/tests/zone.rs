@@ -144,3 +144,90 @@ fn mistakes_of_the_command_line_and_the_manifest_have_their_status() {
     assert_eq!(status, 5, "{err}");
     assert!(err.contains("give omicron's package manifest with --manifest"), "{err}");
 }
+
+/// A command that needs no source: status, standard output, standard error.
+fn xtask(words: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(words)
+        .env("SOURCE_DATE_EPOCH", "1790000000")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn layers_are_packed_and_unpacked_if_they_are_the_pinned_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    fs::create_dir_all(at("image/opt")).unwrap();
+    fs::write(at("image/opt/x"), "program").unwrap();
+    let (status, _, told) = xtask(&["layer", "pack", &at("image"), "--out", &at("x.tar.gz")]);
+    assert_eq!(status, 0, "{told}");
+    let right = proto::Digest::of(&fs::read(at("x.tar.gz")).unwrap()).to_string();
+    let unpack = |pin: &str, root: &str| {
+        xtask(&["layer", "unpack", &at("x.tar.gz"), "--root", &at(root), "--sha256", pin, "--json"])
+    };
+    let (status, _, told) = unpack(&"0".repeat(64), "wrong");
+    assert_eq!(status, 3, "{told}");
+    assert!(told.contains(&format!("sha256 {right} instead of the pinned 0000")), "{told}");
+    assert!(!Path::new(&at("wrong")).exists());
+    let (status, _, told) = unpack("12", "wrong");
+    assert_eq!(status, 2, "{told}");
+    let (status, printed, told) = unpack(&right, "right");
+    assert_eq!(status, 0, "{told}");
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&printed["paths"], &printed["bytes"]), (&3.into(), &7.into()));
+    assert_eq!(fs::read(at("right/opt/x")).unwrap(), b"program");
+    // Damage leaves nothing either.
+    let mut bytes = fs::read(at("x.tar.gz")).unwrap();
+    bytes.push(0);
+    fs::write(at("x.tar.gz"), bytes).unwrap();
+    let (status, _, told) = xtask(&["layer", "unpack", &at("x.tar.gz"), "--root", &at("damaged")]);
+    assert_eq!(status, 3, "{told}");
+    assert!(told.contains("bytes that do not belong to the gzip stream"), "{told}");
+    assert!(!Path::new(&at("damaged")).exists());
+    let left: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
+    assert_eq!(left.len(), 3);
+}
+
+#[test]
+fn minimal_zones_that_start_are_made_and_compared_with_lists() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    for (path, text) in [
+        ("root/sbin/sh", "stands for the shell"),
+        ("root/sbin/init", "#!/sbin/sh\n"),
+        ("root/opt/server", "#!/sbin/sh\n"),
+        ("net.sh", "#!/sbin/sh\n"),
+        ("list", "# by hand\nsbin/init\nusr/bin/getent # for zlogin\n"),
+    ] {
+        fs::create_dir_all(Path::new(&at(path)).parent().unwrap()).unwrap();
+        fs::write(at(path), text).unwrap();
+    }
+    let minimal = |words: &[&str]| {
+        xtask(&[&["zone", "minimal", "--proto", &at("root"), "--boot", "inittab"], words].concat())
+    };
+    let (status, printed, told) =
+        minimal(&["--run", "/opt/server", "--script", &at("net.sh"), "--against", &at("list")]);
+    assert_eq!(status, 0, "{told}");
+    assert!(printed.contains("| sbin/init | yes | yes | to start |"), "{printed}");
+    assert!(printed.contains("| usr/bin/getent | yes | no |  |"), "{printed}");
+    assert!(printed.ends_with("2 paths in the list: 1 are here, 1 are not; 2 more are here\n"));
+
+    let out = at("root.tar.gz");
+    let words = ["--program", "opt/server", "--script", &at("net.sh"), "--out", &out, "--json"];
+    let (status, printed, told) = minimal(&words);
+    assert_eq!(status, 0, "{told}");
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(printed["members"][0]["path"], "opt/server");
+    let sha256 = proto::Digest::of(&fs::read(&out).unwrap()).to_string();
+    assert_eq!(printed["written"]["sha256"], sha256);
+    let (status, _, told) = minimal(&["--explain"]);
+    assert_eq!(status, 2, "{told}");
+    assert!(told.contains("nothing to run"), "{told}");
+    let (status, _, told) = minimal(&["--run", "/opt/other", "--explain"]);
+    assert_eq!(status, 5, "{told}");
+    assert!(told.contains("/opt/other (to start) is not in the proto root"), "{told}");
+}
