@@ -127,6 +127,45 @@ fn images_are_built_and_what_cannot_be_is_said() {
 }
 
 #[test]
+fn what_is_not_published_is_said_with_another_way() {
+    let directory = source();
+    let manifest = directory.path().join("package-manifest.toml");
+    let prebuilt = format!(
+        "[package.theirs]\nservice_name = \"theirs\"\nsource.type = \"prebuilt\"\n\
+         source.repo = \"r\"\nsource.commit = \"c\"\nsource.sha256 = \"{}\"\n\
+         output.type = \"zone\"\n",
+        "0".repeat(64)
+    );
+    fs::write(&manifest, prebuilt).unwrap();
+    // A server that has nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    });
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["zone", "build", "--progress", "none", "--artifacts", &address, "--manifest"])
+        .arg(&manifest)
+        .arg("--out")
+        .arg(directory.path().join("out"))
+        .env("RELENG_CACHE", directory.path().join("cache"))
+        .env("no_proxy", "127.0.0.1")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    server.join().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{err}");
+    assert!(err.contains("404 (it does not have it)"), "{err}");
+    assert!(err.contains("oxidecomputer/r/image/c/theirs.tar.gz"), "{err}");
+    assert!(err.contains("taken with --prebuilt DIR"), "{err}");
+    assert!(!directory.path().join("out/theirs.tar.gz").exists());
+}
+
+#[test]
 fn mistakes_of_the_command_line_and_the_manifest_have_their_status() {
     let directory = source();
     for (words, status, text) in [

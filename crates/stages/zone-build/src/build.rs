@@ -22,6 +22,9 @@ use crate::plan::{Archive, From, Kind, Output, Part, Plan, Source};
 use crate::tree::Tree;
 use crate::{Error, Problem, local};
 
+/// The name of the job that fetches everything.
+pub const FETCH: &str = "fetch";
+
 /// An image that was built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Image {
@@ -250,7 +253,7 @@ impl Builder<'_> {
             job.log(format_args!("{} files", artifacts.len()));
             Ok(fs::write(&marker, "")?)
         };
-        Job::new("fetch", run).makes([made])
+        Job::new(FETCH, run).makes([made])
     }
 
     fn fetched(&self) -> PathBuf {

@@ -31,7 +31,7 @@ mod request;
 mod tree;
 
 pub use artifact::{Artifact, Place};
-pub use build::{Image, Images};
+pub use build::{FETCH, Image, Images};
 pub use error::Error;
 pub use fetch::Url;
 pub use plan::{Output, Package, Part, Plan, Source, State};

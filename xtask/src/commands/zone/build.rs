@@ -154,7 +154,9 @@ impl Arguments {
             let failure = Failure::missing(format!("{} is missing", self.manifest.display()));
             return Err(failure.hint("give omicron's package manifest with --manifest"));
         }
-        let fetcher = Network::new(self.offline, None, &[])?.fetcher()?;
+        // The runtime that drives the network ends with this.
+        let network = Network::new(self.offline, None, &[])?;
+        let fetcher = network.fetcher()?;
         let Self { plan: only_plan, keep_going, progress, jobs, json, .. } = self;
         let request = self.request()?;
         let out = request.out.clone();
@@ -185,9 +187,16 @@ impl Arguments {
             jobs::Error::Stopped => {
                 Failure::new("interrupted").with_status(ExitStatus::Interrupted)
             }
-            jobs::Error::Failed { ref log, ref tail, .. } => {
+            jobs::Error::Failed { ref job, ref log, ref tail, .. } => {
+                let fetching = job == zone_build::FETCH;
                 let log = Some((tail.clone(), log.clone()));
-                Failure { log, ..Failure::new(error) }
+                let failure = Failure { log, ..Failure::new(error) };
+                match fetching {
+                    true => failure.hint(
+                        "files that were brought here otherwise are taken with --prebuilt DIR",
+                    ),
+                    false => failure,
+                }
             }
             other => Failure::new(other),
         })?;
