@@ -116,8 +116,16 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// A repository that cannot be changed in the way that was asked for.
+    #[error("{} cannot be changed: {problem}", .path.display())]
+    Edit {
+        /// The zip.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// A repository that the given keys cannot sign for.
-    #[error("{} cannot be signed again: {problem}", .path.display())]
+    #[error("{} cannot be signed: {problem}", .path.display())]
     Unsigned {
         /// The zip.
         path: PathBuf,

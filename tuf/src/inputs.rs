@@ -7,10 +7,12 @@ mod os_images;
 mod zone;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use proto::Digest;
 
 use crate::artifact::{Kind, Variant};
+use crate::zip::{Archive, Entry, Streamed};
 use crate::{Error, names};
 
 pub use firmware::Firmware;
@@ -70,6 +72,27 @@ pub(crate) enum Source {
     File(PinnedFile),
     /// In memory, from a place to name in messages.
     Memory(Vec<u8>, PathBuf),
+    /// In another repository, from where it is taken in its compressed form.
+    Taken(Taken),
+}
+
+/// A target of another repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub(crate) archive: Arc<Archive>,
+    pub(crate) entry: Entry,
+    /// The hash that the other repository signed for.
+    pub(crate) sha256: Digest,
+    /// The other repository, for messages.
+    pub(crate) repository: PathBuf,
+}
+
+impl Taken {
+    /// What its bytes are, by what the other repository says.
+    pub(crate) fn streamed(&self) -> Streamed {
+        let Entry { size: length, stored, crc32, .. } = self.entry;
+        Streamed { length, stored, crc32, sha256: self.sha256 }
+    }
 }
 
 impl Source {
@@ -77,6 +100,7 @@ impl Source {
         match self {
             Self::File(file) => &file.path,
             Self::Memory(_, path) => path,
+            Self::Taken(taken) => &taken.repository,
         }
     }
 }

@@ -4,8 +4,8 @@
 //! repository: `repo/metadata/` with the four signed roles and `repo/targets/` with the files they
 //! vouch for, among them `artifacts-v2.json`, which says what each file is. [`verify`] is the other
 //! direction: it takes a zip from anywhere and says everything that is wrong with it.
-//! [`Repository`] opens one to list it and take files out, [`refresh`] gives it a new expiry, and
-//! [`diff`] compares two.
+//! [`Repository`] opens one to list it and take files out, [`refresh`] gives it a new expiry,
+//! [`edit`] changes what is in it, [`merge`] puts several into one, and [`diff`] compares two.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -19,6 +19,7 @@
 //!         Input::zone("out/zones/ntp.tar.gz"),
 //!     ],
 //!     keys: Vec::new(), // a throwaway key; say so loudly
+//!     roots: Vec::new(), // a root made of the keys
 //!     expires_days: 7,
 //!     build_time: "2026-11-20T15:13:08Z".parse()?,
 //!     out: "out/repo.zip".into(),
@@ -28,6 +29,8 @@
 //! assert!(report.outcome().is_ok(), "{report}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`build_v1`] writes the older format, which deployed racks read; [`verify`] reads both.
 //!
 //! # Words
 //!
@@ -52,32 +55,46 @@
 //! `artifacts-v2.json` and the installinator document.
 
 mod artifact;
+mod assemble;
 mod build;
 mod compression;
 mod diff;
 mod documents;
+mod edit;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod in_place;
 mod inputs;
 mod keys;
+mod merge;
 mod metadata;
 mod names;
 mod output;
+mod plan;
 mod problem;
 mod refresh;
 mod repository;
+mod signing;
 mod strict_json;
+mod v1;
 mod verify;
 mod zip;
 
 pub use artifact::{Artifact, Kind, Slot, Tags, Variant};
-pub use build::{BuildOptions, BuildReport, build};
+pub use assemble::{BuildReport, BuiltTarget};
+pub use build::{BuildOptions, build};
 pub use diff::{ArtifactDifference, Change, Difference, FileDifference, Side, diff};
 pub use documents::{ArtifactsDocument, InstallinatorArtifact, InstallinatorDocument};
+pub use edit::{EditOptions, edit};
 pub use error::Error;
 pub use inputs::{Firmware, Input};
 pub use keys::Key;
+pub use merge::{MergeOptions, merge};
 pub use metadata::RootChange;
 pub use problem::{Problem, ProblemId};
 pub use refresh::{RefreshOptions, RefreshReport, refresh};
 pub use repository::{ListedTarget, Listing, Repository};
+pub use signing::{SigningRoot, check_signers};
+pub use v1::{V1Artifact, V1BuildOptions, V1Manifest, V1Source, V1Zone, build_v1};
 pub use verify::{Outcome, Target, Trust, VerifyOptions, VerifyReport, verify};

@@ -60,6 +60,7 @@ pub enum RootChange {
 }
 
 /// The metadata of a repository, signed.
+#[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) files: Files,
     pub(crate) root: RootChange,
@@ -91,76 +92,107 @@ pub(crate) fn write(
     mut targets: Targets,
     expires: Timestamp,
     version: NonZeroU64,
+    consistent: bool,
 ) -> Result<Written, Error> {
     let keys = Signers::new(keys)?;
-    let root = root(&keys, expires)?;
+    let root = root(&keys, expires, consistent)?;
     let mut files = Files::new();
     files.insert(ROOT.to_owned(), keys.sign(ROOT, &root, &root)?);
     keys.roles(&root, &mut targets, expires, version, &mut files)?;
     Ok(Written { files, root: RootChange::New, expires })
 }
 
-/// Signs all roles again under the last of the roots that are there.
-///
-/// The roots stay byte for byte. When the last expires before `expires`, a next version of it is
-/// added, if the keys can sign that.
-///
-/// # Errors
-///
-/// A text that says which role lacks signatures, or which key the root does not know.
-pub(crate) fn write_again(
-    keys: &[Key],
-    roots: Files,
-    last: &str,
-    mut targets: Targets,
-    (build_time, expires): (Timestamp, Timestamp),
-    version: NonZeroU64,
-) -> Result<Result<Written, String>, Error> {
-    #[derive(serde::Deserialize)]
-    struct Signed {
-        signed: Root,
+/// The roots that a repository is signed under, from version 1 to the last.
+#[derive(Debug, Clone)]
+pub(crate) struct Roots {
+    pub(crate) files: Files,
+    root: Root,
+}
+
+impl Roots {
+    /// Roots whose chain was checked.
+    pub(crate) fn new(files: Files, last: &str) -> Result<Self, Error> {
+        #[derive(serde::Deserialize)]
+        struct Signed {
+            signed: Root,
+        }
+
+        let text = files.get(last).map(Vec::as_slice).unwrap_or_default();
+        let Signed { signed: root } =
+            serde_json::from_slice(text).map_err(|error| unexpected(last, &error))?;
+        Ok(Self { files, root })
     }
 
+    /// Whether files are named by version and hash.
+    pub(crate) fn consistent(&self) -> bool {
+        self.root.consistent_snapshot
+    }
+
+    /// Whether the keys can sign for all roles under the last root at a time: the inner error says
+    /// which role lacks signatures, or which key the root does not know.
+    pub(crate) fn check(
+        &self,
+        keys: &[Key],
+        build_time: Timestamp,
+        renew: bool,
+    ) -> Result<Result<(), String>, Error> {
+        let keys = Signers::new(keys)?;
+        let root = &self.root;
+        for (id, key) in &keys.keys {
+            if !ROLES.iter().any(|role| keys.of(root, *role).any(|(known, _)| known == id)) {
+                let problem = format!("its root does not know the key {}", key.origin().display());
+                return Ok(Err(problem));
+            }
+        }
+        for role in [RoleType::Targets, RoleType::Snapshot, RoleType::Timestamp] {
+            if let Err(problem) = keys.enough(root, role) {
+                return Ok(Err(problem));
+            }
+        }
+        if root.expires <= build_time {
+            let expired = format!("its root expired {}", root.expires);
+            return Ok(match keys.enough(root, RoleType::Root) {
+                Ok(()) if renew => Ok(()),
+                Ok(()) => Err(expired),
+                Err(problem) => Err(format!("{expired} and {problem}")),
+            });
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// Signs all roles under the last of the roots that are there.
+///
+/// The roots stay byte for byte. When the last expires before `expires`, a next version of it is
+/// added, if that is wanted and the keys can sign it.
+pub(crate) fn write_under(
+    keys: &[Key],
+    roots: &Roots,
+    renew: bool,
+    mut targets: Targets,
+    expires: Timestamp,
+    version: NonZeroU64,
+) -> Result<Written, Error> {
     let keys = Signers::new(keys)?;
-    let text = roots.get(last).map(Vec::as_slice).unwrap_or_default();
-    let Signed { signed: mut root } =
-        serde_json::from_slice(text).map_err(|error| unexpected(last, &error))?;
-    for (id, key) in &keys.keys {
-        if !ROLES.iter().any(|role| keys.of(&root, *role).any(|(known, _)| known == id)) {
-            return Ok(Err(format!("its root does not know the key {}", key.origin().display())));
-        }
-    }
-    for role in [RoleType::Targets, RoleType::Snapshot, RoleType::Timestamp] {
-        if let Err(problem) = keys.enough(&root, role) {
-            return Ok(Err(problem));
-        }
-    }
-    let mut files = roots;
+    let mut files = roots.files.clone();
+    let mut root = roots.root.clone();
     let mut change = RootChange::Kept;
-    if root.expires < expires {
-        match keys.enough(&root, RoleType::Root) {
-            Ok(()) => {
-                let next = root.version.checked_add(1).unwrap_or(NonZeroU64::MAX);
-                root.version = next;
-                root.expires = expires;
-                let name = format!("{next}.root.json");
-                files.insert(name.clone(), keys.sign(&name, &root, &root)?);
-                change = RootChange::Renewed;
-            }
-            Err(problem) if root.expires <= build_time => {
-                return Ok(Err(format!("its root expired {} and {problem}", root.expires)));
-            }
-            Err(_) => {}
-        }
+    if renew && root.expires < expires && keys.enough(&root, RoleType::Root).is_ok() {
+        let next = root.version.checked_add(1).unwrap_or(NonZeroU64::MAX);
+        root.version = next;
+        root.expires = expires;
+        let name = format!("{next}.root.json");
+        files.insert(name.clone(), keys.sign(&name, &root, &root)?);
+        change = RootChange::Renewed;
     }
     keys.roles(&root, &mut targets, expires, version, &mut files)?;
-    Ok(Ok(Written { files, root: change, expires: expires.min(root.expires) }))
+    Ok(Written { files, root: change, expires: expires.min(root.expires) })
 }
 
 const ROLES: [RoleType; 4] =
     [RoleType::Root, RoleType::Snapshot, RoleType::Targets, RoleType::Timestamp];
 
-fn root(keys: &Signers<'_>, expires: Timestamp) -> Result<Root, Error> {
+fn root(keys: &Signers<'_>, expires: Timestamp, consistent: bool) -> Result<Root, Error> {
     let role_keys = RoleKeys {
         keyids: keys.keys.keys().map(|id| hex_of(id)).collect::<Result<_, _>>()?,
         threshold: NonZeroU64::MIN,
@@ -168,7 +200,7 @@ fn root(keys: &Signers<'_>, expires: Timestamp) -> Result<Root, Error> {
     };
     Ok(Root {
         spec_version: SPEC_VERSION.to_owned(),
-        consistent_snapshot: false,
+        consistent_snapshot: consistent,
         version: NonZeroU64::MIN,
         expires,
         keys: keys
@@ -328,7 +360,7 @@ mod tests {
         let make = || {
             let keys = [Key::from_file(&path).unwrap()];
             let role = targets_role(&targets).unwrap();
-            write(&keys, role, "2026-11-27T15:13:08Z".parse().unwrap(), NonZeroU64::MIN)
+            write(&keys, role, "2026-11-27T15:13:08Z".parse().unwrap(), NonZeroU64::MIN, false)
                 .unwrap()
                 .files
         };
@@ -338,9 +370,10 @@ mod tests {
         assert!(text.contains("\"expires\": \"2026-11-27T15:13:08Z\""), "{text}");
         let twice = [Key::from_file(&path).unwrap(), Key::from_file(&path).unwrap()];
         let role = targets_role(&targets).unwrap();
-        let error = write(&twice, role, "2026-11-27T15:13:08Z".parse().unwrap(), NonZeroU64::MIN)
-            .err()
-            .unwrap();
+        let error =
+            write(&twice, role, "2026-11-27T15:13:08Z".parse().unwrap(), NonZeroU64::MIN, false)
+                .err()
+                .unwrap();
         assert!(error.to_string().contains("twice"));
     }
 }

@@ -54,16 +54,23 @@ impl Output {
     /// Takes over an entry of another zip without decompressing it.
     pub(crate) fn take_over(
         &mut self,
+        name: &str,
         archive: &Archive,
         entry: &Entry,
         sha256: Digest,
     ) -> Result<Streamed, Error> {
         let method = if entry.method == 0 { Method::Stored } else { Method::BEST };
         let Entry { size: length, stored, crc32, .. } = *entry;
-        self.entry(&entry.name, method, |out| {
-            archive.copy_stored(entry, out)?;
-            Ok(Streamed { length, stored, crc32, sha256 })
-        })
+        let streamed = Streamed { length, stored, crc32, sha256 };
+        self.zip
+            .entry_of(name, method, streamed, |out| archive.copy_stored(entry, out))
+            .map_err(write_error(&self.out))?;
+        Ok(streamed)
+    }
+
+    /// Gives the last entry another name of the same length.
+    pub(crate) fn rename_last(&mut self, name: &str) {
+        self.zip.rename_last(name);
     }
 
     /// Completes the zip and gives it its name. Returns its size and SHA-256.
@@ -73,12 +80,25 @@ impl Output {
         let (mut file, size) = zip.finish().map_err(write_error(&out))?;
         file.rewind().map_err(Error::io("read", &out))?;
         let sha256 = hash_only(&mut file).map_err(Error::io("read", &out))?.sha256;
-        temporary.persist(&out).map_err(|error| Error::io("write", &out)(error.error))?;
+        persist(temporary, &out)?;
         Ok((size, sha256))
+    }
+
+    /// The same without reading it again. Returns its size.
+    pub(crate) fn complete(self) -> Result<u64, Error> {
+        let Self { temporary, zip, out } = self;
+        let (_, size) = zip.finish().map_err(write_error(&out))?;
+        persist(temporary, &out)?;
+        Ok(size)
     }
 }
 
-fn write_error(out: &Path) -> impl FnOnce(std::io::Error) -> Error {
+fn persist(temporary: tempfile::NamedTempFile, out: &Path) -> Result<(), Error> {
+    temporary.persist(out).map_err(|error| Error::io("write", out)(error.error))?;
+    Ok(())
+}
+
+pub(crate) fn write_error(out: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = out.to_owned();
     move |error| match error.kind() {
         std::io::ErrorKind::FileTooLarge => Error::TooLarge { path, problem: error.to_string() },

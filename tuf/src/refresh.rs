@@ -1,6 +1,6 @@
 //! Gives a repository a new lease: fresh metadata over targets that stay as they are.
 
-use std::num::NonZeroU64;
+use std::fs::File;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -8,9 +8,12 @@ use proto::Digest;
 use serde::Serialize;
 use tough::schema::Targets;
 
+use crate::in_place::Held;
 use crate::metadata::{self, Files, RootChange, Written};
 use crate::output::Output;
+use crate::signing::{Lease, Signing, SigningRoot};
 use crate::verify::{Opened, open};
+use crate::zip::hash_only;
 use crate::{Error, Key};
 
 /// How to refresh a repository.
@@ -22,14 +25,16 @@ pub struct RefreshOptions {
     pub out: PathBuf,
     /// The root to trust; without one the repository's own is taken on trust.
     pub trust_root: Option<PathBuf>,
-    /// The keys that sign. They are those of the repository's root, unless a new root is made.
+    /// The keys that sign.
     pub keys: Vec<Key>,
-    /// Whether to make a new root of these keys. Who trusts the old one will refuse the result.
-    pub new_root: bool,
+    /// The root to sign under. Who trusts the old one refuses the result under another.
+    pub root: SigningRoot,
     /// Days from the build time until the metadata expires.
     pub expires_days: u32,
     /// The time of the refresh; whole seconds count.
     pub build_time: Timestamp,
+    /// Whether the SHA-256 of the whole zip is computed for the report.
+    pub digest: bool,
 }
 
 /// What was refreshed.
@@ -39,8 +44,8 @@ pub struct RefreshReport {
     pub path: PathBuf,
     /// Its length in bytes.
     pub size: u64,
-    /// Its SHA-256.
-    pub sha256: Digest,
+    /// Its SHA-256, when asked for.
+    pub sha256: Option<Digest>,
     /// The new version of timestamp, snapshot and targets.
     pub version: u64,
     /// When the first metadata file expires.
@@ -53,7 +58,10 @@ pub struct RefreshReport {
 
 /// Signs a repository again: new versions, new expiry, the same targets.
 ///
-/// Targets are taken over in their compressed form and not looked at; the new metadata signs for
+/// Where the zip has its metadata behind its targets, as those that are written here have, and is
+/// replaced, only its end is written, whatever its size; should that be interrupted, the next
+/// refresh begins by undoing it. Otherwise targets are taken over in their compressed form. They are
+/// not looked at; the new metadata signs for
 /// the hashes that the old, whose signatures are checked, signed for. The roots stay byte for byte,
 /// so that whoever trusts one of them accepts the result; where the last expires too soon and the
 /// keys may sign for it, a next version with the new expiry is added. An expired repository can be
@@ -66,80 +74,62 @@ pub struct RefreshReport {
 /// When the repository is not good, the keys are not those of its root, or the result cannot be
 /// written. What was there is left alone then.
 pub fn refresh(options: &RefreshOptions) -> Result<RefreshReport, Error> {
-    let (expires, version) = metadata::expiry(options.build_time, options.expires_days)?;
+    let held = match options.out == options.zip {
+        true => Held::open(&options.zip)?,
+        false => None,
+    };
     let opened = open(&options.zip, options.trust_root.as_deref())?;
-    let version = next_version(options, &opened, version)?;
+    let lease = Lease::new(options.build_time, options.expires_days)?
+        .after(opened.version)
+        .map_err(|problem| unsigned(options, problem))?;
     let role: Targets = serde_json::from_value(opened.role.clone()).map_err(|error| {
         unsigned(options, format!("its targets role is of no known form: {error}"))
     })?;
-    if options.keys.is_empty() {
-        return Err(unsigned(options, "no key was given".to_owned()));
+    let signing = Signing::again(&options.keys, &options.root, &opened, &options.zip)?;
+    signing.check(lease)?;
+    if signing.consistent() != opened.consistent {
+        let problem = match opened.consistent {
+            true => "it names files by hash and version, which the new root does not",
+            false => "the root names files by hash and version, which it does not",
+        };
+        return Err(unsigned(options, problem.to_owned()));
     }
-    let Written { files, root, expires } = if options.new_root {
-        if opened.consistent {
-            let problem = "it names files by hash and version, which a new root of ours does not";
-            return Err(unsigned(options, problem.to_owned()));
-        }
-        metadata::write(&options.keys, role, expires, version)?
-    } else {
-        let (roots, last) = roots(options, &opened)?;
-        let times = (options.build_time, expires);
-        metadata::write_again(&options.keys, roots, &last, role, times, version)?
-            .map_err(|problem| unsigned(options, problem))?
+    let Written { files, root, expires } = signing.sign(role, lease)?;
+    let is_metadata = |name: &str| name.starts_with("repo/metadata/");
+    let in_place = held.zip(opened.archive.split(is_metadata));
+    let size = match in_place {
+        Some((held, before)) => held.replace_tail(before, options.build_time, &files)?,
+        None => copy(options, &opened, &files)?,
     };
-
-    let mut output = Output::create(&options.out, options.build_time)?;
-    let mut targets: Vec<_> = opened.targets.values().collect();
-    targets.sort_by_key(|target| target.entry.header);
-    for target in targets {
-        output.take_over(&opened.archive, &target.entry, target.sha256)?;
+    let mut sha256 = None;
+    if options.digest {
+        let mut file = File::open(&options.out).map_err(Error::io("read", &options.out))?;
+        let hashed = hash_only(&mut file).map_err(Error::io("read", &options.out))?;
+        sha256 = Some(hashed.sha256);
     }
-    for (name, text) in &files {
-        output.bytes(&format!("repo/metadata/{name}"), text)?;
-    }
-    let (size, sha256) = output.finish()?;
     Ok(RefreshReport {
         path: options.out.clone(),
         size,
         sha256,
-        version: version.get(),
+        version: lease.version.get(),
         expires,
         root,
-        key_ids: metadata::key_ids(&options.keys)?,
+        key_ids: metadata::key_ids(signing.keys())?,
     })
 }
 
-/// The version after the one that is there, and not before the build time.
-fn next_version(
-    options: &RefreshOptions,
-    opened: &Opened,
-    version: NonZeroU64,
-) -> Result<NonZeroU64, Error> {
-    let next = opened.version.checked_add(1).and_then(NonZeroU64::new).ok_or_else(|| {
-        unsigned(options, format!("no version comes after its version {}", opened.version))
-    })?;
-    Ok(version.max(next))
-}
-
-/// The roots as they are, and the name of the last.
-fn roots(options: &RefreshOptions, opened: &Opened) -> Result<(Files, String), Error> {
-    let mut roots = Files::new();
-    let mut last = String::new();
-    for version in 1..=opened.root_version {
-        let name = format!("{version}.root.json");
-        let entry = opened.archive.entries().get(&format!("repo/metadata/{name}"));
-        let mut text = Vec::new();
-        if let Some(entry) = entry {
-            opened
-                .archive
-                .stream(entry, |chunk| text.extend_from_slice(chunk))
-                .map_err(Error::io("read", &options.zip))?
-                .map_err(|problem| unsigned(options, format!("{name}: {problem}")))?;
-        }
-        roots.insert(name.clone(), text);
-        last = name;
+/// Writes another zip with the same targets. Returns its length.
+fn copy(options: &RefreshOptions, opened: &Opened, files: &Files) -> Result<u64, Error> {
+    let mut output = Output::create(&options.out, options.build_time)?;
+    let mut targets: Vec<_> = opened.targets.values().collect();
+    targets.sort_by_key(|target| target.entry.header);
+    for target in targets {
+        output.take_over(&target.entry.name, &opened.archive, &target.entry, target.sha256)?;
     }
-    Ok((roots, last))
+    for (name, text) in files {
+        output.bytes(&format!("repo/metadata/{name}"), text)?;
+    }
+    output.complete()
 }
 
 fn unsigned(options: &RefreshOptions, problem: String) -> Error {

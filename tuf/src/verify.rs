@@ -1,4 +1,4 @@
-//! Checks a repository zip.
+//! Checks a repository: a zip, or a directory with the same files.
 
 mod artifacts;
 mod metadata;
@@ -16,8 +16,12 @@ use serde::Serialize;
 
 use crate::problem::{Findings, Problem, ProblemId};
 use crate::zip::{Archive, hash_only};
-use crate::{Artifact, Error};
+use crate::{Artifact, Error, v1};
 
+pub(crate) use artifacts::missing;
+pub(crate) use metadata::check_roots;
+#[cfg(feature = "fuzzing")]
+pub(crate) use metadata::fuzzing;
 pub(crate) use open::{Opened, OpenedTarget, open};
 
 /// The largest sum of unpacked entries that is looked at.
@@ -48,11 +52,11 @@ impl VerifyOptions {
 /// What a check found.
 #[derive(Debug, Clone, Serialize)]
 pub struct VerifyReport {
-    /// The zip.
+    /// The zip or directory.
     pub path: PathBuf,
-    /// Its length in bytes.
+    /// Its length in bytes; of a directory that of its files together.
     pub size: u64,
-    /// Its SHA-256, when asked for.
+    /// Its SHA-256, when asked for; a directory has none.
     pub sha256: Option<Digest>,
     /// Whose root was trusted.
     pub trust: Trust,
@@ -153,10 +157,10 @@ impl fmt::Display for VerifyReport {
     }
 }
 
-/// Checks a repository zip: the container, the signed metadata, every target and what the artifacts
-/// say about themselves.
+/// Checks a repository, a zip or a directory with the same files: the container, the signed
+/// metadata, every target and what the artifacts say about themselves.
 ///
-/// The zip is read by position and never unpacked. Memory does not grow with the size of targets;
+/// A zip is read by position and never unpacked. Memory does not grow with the size of targets;
 /// several are hashed at once.
 ///
 /// # Errors
@@ -164,10 +168,10 @@ impl fmt::Display for VerifyReport {
 /// Only when the zip or the trusted root cannot be read from disk, or the trusted root is no root.
 /// What is wrong with the zip is in the report.
 pub fn verify(zip: &Path, options: &VerifyOptions) -> Result<VerifyReport, Error> {
-    let file = std::fs::File::open(zip).map_err(Error::io("read", zip))?;
-    let information = file.metadata().map_err(Error::io("read", zip))?;
-    if !information.is_file() {
-        return Err(Error::input(zip, "is no regular file"));
+    let information = std::fs::metadata(zip).map_err(Error::io("read", zip))?;
+    let is_directory = information.is_dir();
+    if !is_directory && !information.is_file() {
+        return Err(Error::input(zip, "is neither a regular file nor a directory"));
     }
     let anchor = options.trust_root.as_deref().map(metadata::Anchor::from_file).transpose()?;
     let mut report = VerifyReport {
@@ -186,14 +190,24 @@ pub fn verify(zip: &Path, options: &VerifyOptions) -> Result<VerifyReport, Error
     };
     let mut findings = Findings::default();
     let digest = || -> std::io::Result<Option<Digest>> {
-        if !options.digest {
+        if !options.digest || is_directory {
             return Ok(None);
         }
         let mut file = std::fs::File::open(zip)?;
         Ok(Some(hash_only(&mut file)?.sha256))
     };
     let check = || -> std::io::Result<()> {
-        let Some(archive) = Archive::open(file, &mut findings)? else { return Ok(()) };
+        let archive = if is_directory {
+            let archive = Archive::open_directory(zip, &mut findings)?;
+            report.size = archive.entries().values().map(|entry| entry.size).sum();
+            archive
+        } else {
+            let file = std::fs::File::open(zip)?;
+            match Archive::open(file, &mut findings)? {
+                Some(archive) => archive,
+                None => return Ok(()),
+            }
+        };
         check_archive(&archive, anchor.as_ref(), options, &mut report, &mut findings)
     };
     let (digest, checked) = rayon::join(digest, check);
@@ -239,6 +253,15 @@ fn check_archive(
             report.system_version = Some(document.system_version);
             report.artifacts = document.artifacts;
             report.artifacts.sort();
+        } else {
+            let good = read.good;
+            let names = report.targets.iter().map(|target| target.name.as_str()).collect();
+            let found = v1::check(archive, &good, &names, options.complete, findings)?;
+            if let Some((version, artifacts)) = found {
+                report.system_version = Some(version);
+                report.artifacts = artifacts;
+                report.artifacts.sort();
+            }
         }
         // Without signed targets nothing is vouched for, which is said already.
         for name in archive.entries().keys().filter(|name| !vouched.contains(*name)) {

@@ -5,6 +5,7 @@
 //! use today writes them.
 
 mod copy;
+mod directory;
 mod read;
 mod write;
 

@@ -1041,5 +1041,5 @@ fn what_cannot_be_read_is_an_error() {
     let ground = Ground::new();
     let options = VerifyOptions::at(build_time());
     assert!(tuf::verify(&ground.sample.path().join("missing.zip"), &options).is_err());
-    assert!(tuf::verify(ground.sample.path(), &options).is_err());
+    assert!(tuf::verify("/dev/null".as_ref(), &options).is_err());
 }

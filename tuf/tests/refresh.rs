@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use common::forge::{Forge, key_id, public_key};
 use common::{Sample, build_time};
 use serde_json::json;
-use tuf::{Error, Outcome, RefreshOptions, Repository, RootChange, VerifyOptions};
+use tuf::{Error, Outcome, RefreshOptions, Repository, RootChange, SigningRoot, VerifyOptions};
 
 /// After the metadata of the sample has expired.
 const LATER: &str = "2026-12-01T00:00:00Z";
@@ -19,9 +19,10 @@ fn options(sample: &Sample, zip: &Path) -> RefreshOptions {
         out: zip.to_owned(),
         trust_root: None,
         keys: vec![sample.key()],
-        new_root: false,
+        root: SigningRoot::Own,
         expires_days: 30,
         build_time: LATER.parse().unwrap(),
+        digest: false,
     }
 }
 
@@ -118,6 +119,43 @@ fn compressed_bytes_are_taken_over_and_nothing_else_decides() {
 }
 
 #[test]
+fn only_the_end_of_a_zip_is_written() {
+    use std::os::unix::fs::MetadataExt as _;
+    let sample = Sample::new();
+    let (zip, root) = built(&sample);
+    let before = std::fs::read(&zip).unwrap();
+    let inode = || std::fs::metadata(&zip).unwrap().ino();
+    let was = inode();
+    let refreshed = RefreshOptions { digest: true, ..options(&sample, &zip) };
+    let report = tuf::refresh(&refreshed).unwrap();
+    assert_eq!(inode(), was);
+    let after = std::fs::read(&zip).unwrap();
+    assert_eq!(report.size, after.len() as u64);
+    assert_eq!(report.sha256, Some(proto::Digest::of(&after)));
+    let name = b"repo/metadata/1.root.json";
+    let end = before.windows(name.len()).position(|window| window == name).unwrap() - 30;
+    assert!(before[..end] == after[..end]);
+    assert_eq!(outcome(&zip, Some(&root), LATER), Outcome::Ok);
+    if let Some(mut unzip) = verifiers::require("unzip") {
+        assert!(unzip.arg("-tqq").arg(&zip).status().unwrap().success());
+    }
+    let names: Vec<_> = std::fs::read_dir(sample.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with('.'))
+        .collect();
+    assert!(names.is_empty(), "{names:?}");
+
+    // A zip with its metadata in front, as others write them, is written anew.
+    let forge = Forge::open(&zip);
+    std::fs::write(&zip, forge.zip().bytes()).unwrap();
+    let was = inode();
+    tuf::refresh(&options(&sample, &zip)).unwrap();
+    assert_ne!(inode(), was);
+    assert_eq!(outcome(&zip, Some(&root), LATER), Outcome::Ok);
+}
+
+#[test]
 fn keys_of_a_stranger_are_refused_and_nothing_changes() {
     let sample = Sample::new();
     let (zip, root) = built(&sample);
@@ -145,7 +183,7 @@ fn keys_of_a_stranger_are_refused_and_nothing_changes() {
     // A new root has to be asked for; who trusted the old one will not take it.
     let renewed = RefreshOptions {
         keys: vec![sample.seeded_key(8)],
-        new_root: true,
+        root: SigningRoot::New,
         ..options(&sample, &zip)
     };
     assert_eq!(tuf::refresh(&renewed).unwrap().root, RootChange::New);
@@ -238,6 +276,6 @@ fn names_with_hashes_and_versions_are_kept() {
     assert_eq!(outcome(&zip, None, LATER), Outcome::Ok);
     let names = Repository::open(&zip, None).unwrap().metadata_names();
     assert!(names.contains(&"1796083200.targets.json".to_owned()), "{names:?}");
-    let error = tuf::refresh(&RefreshOptions { new_root: true, ..options(&sample, &zip) });
+    let error = tuf::refresh(&RefreshOptions { root: SigningRoot::New, ..options(&sample, &zip) });
     assert!(error.unwrap_err().to_string().contains("names files by hash"));
 }

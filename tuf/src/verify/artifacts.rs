@@ -237,6 +237,15 @@ fn check_installinator(
 }
 
 fn check_complete(kinds: &[(&Artifact, Kind)], findings: &mut Findings) {
+    for kind in missing(|kind| kinds.iter().any(|(_, there)| there == kind)) {
+        let tags = tags_text(&kind.tags());
+        let reason = format!("lists no artifact {tags}");
+        findings.problem(ProblemId::ArtifactMissing, ARTIFACTS, reason);
+    }
+}
+
+/// What a complete repository has and this one has not.
+pub(crate) fn missing(is_there: impl Fn(&Kind) -> bool) -> Vec<Kind> {
     let mut wanted = vec![Kind::InstallinatorDocument];
     for variant in [Variant::Host, Variant::Recovery] {
         for board in BoardRoms::BOARDS {
@@ -244,16 +253,8 @@ fn check_complete(kinds: &[(&Artifact, Kind)], findings: &mut Findings) {
         }
         wanted.push(Kind::OsPhase2 { variant });
     }
-    for kind in wanted {
-        if !kinds.iter().any(|(_, there)| *there == kind) {
-            let tags = tags_text(&kind.tags());
-            findings.problem(
-                ProblemId::ArtifactMissing,
-                ARTIFACTS,
-                format!("lists no artifact {tags}"),
-            );
-        }
-    }
+    wanted.retain(|kind| !is_there(kind));
+    wanted
 }
 
 /// Targets that an image build adds and that are no artifacts.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use proto::Digest;
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::signatures::{Envelope, KeyRing};
+use crate::metadata::Roots;
 use crate::problem::{Findings, ProblemId};
 use crate::zip::Archive;
 use crate::{Error, strict_json};
@@ -82,6 +83,53 @@ impl Anchor {
             (None, None) => Err(Error::input(path, "is no root to trust")),
         }
     }
+}
+
+/// Reads the roots to sign under: a chain from version 1, each signed by the one before it and by
+/// itself. Their order does not matter.
+pub(crate) fn check_roots(paths: &[PathBuf]) -> Result<Roots, Error> {
+    let mut chain = BTreeMap::new();
+    for path in paths {
+        let bytes = std::fs::read(path).map_err(Error::io("read the root", path))?;
+        let mut findings = Findings::default();
+        let root = RootFile::read(&path.display().to_string(), &bytes, &mut findings);
+        let Some(root) = root.filter(|_| findings.problems.is_empty()) else {
+            let reason = findings.problems.pop().map(|problem| problem.reason).unwrap_or_default();
+            return Err(Error::input(path, format!("is no root to sign under: {reason}")));
+        };
+        if let Some((other, ..)) = chain.insert(root.head.version, (path, bytes, root)) {
+            let problem = format!("is a root of the same version as {}", other.display());
+            return Err(Error::input(path, problem));
+        }
+    }
+    let mut files = BTreeMap::new();
+    let mut last: Option<(String, KeyRing)> = None;
+    for (wanted, (version, (path, bytes, root))) in (1..).zip(chain) {
+        if version != wanted {
+            let problem = format!(
+                "is the root of version {version}; a repository needs all from version 1 on, and \
+                 version {wanted} was not given"
+            );
+            return Err(Error::input(path, problem));
+        }
+        let name = path.display().to_string();
+        let mut findings = Findings::default();
+        let before = last.as_ref().map(|(_, ring)| ring);
+        root.ring.check(&name, "root", &root.envelope, before, &mut findings);
+        if let Some(before) = before {
+            before.check(&name, "root", &root.envelope, Some(&root.ring), &mut findings);
+        }
+        if let Some(problem) = findings.problems.into_iter().next() {
+            return Err(Error::input(
+                path,
+                format!("is no root to sign under: {}", problem.reason),
+            ));
+        }
+        let name = format!("{version}.root.json");
+        files.insert(name.clone(), bytes);
+        last = Some((name, root.ring));
+    }
+    Roots::new(files, &last.map(|(name, _)| name).unwrap_or_default())
 }
 
 impl RootFile {
@@ -450,6 +498,24 @@ fn parse_expires(text: &str) -> Option<(Timestamp, bool)> {
         return None;
     }
     Some((text.parse().ok()?, fraction.is_some()))
+}
+
+/// For fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    use super::{Findings, RootFile, envelope, head};
+
+    pub(crate) fn metadata(bytes: &[u8]) {
+        let mut findings = Findings::default();
+        if let Some(root) = RootFile::read("root", bytes, &mut findings) {
+            let _ = root.ring.check("root", "root", &root.envelope, None, &mut findings);
+        }
+        if let Some(envelope) = envelope("role", bytes, &mut findings) {
+            for role in ["timestamp", "snapshot", "targets"] {
+                let _ = head("role", role, &envelope.signed, &mut findings);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use proto::Digest;
@@ -16,7 +17,7 @@ use crate::zip::{Archive, Entry};
 
 /// A repository whose container and metadata are good.
 pub(crate) struct Opened {
-    pub(crate) archive: Archive,
+    pub(crate) archive: Arc<Archive>,
     pub(crate) root_version: u64,
     /// When each metadata file expires.
     pub(crate) expiries: BTreeMap<String, Timestamp>,
@@ -98,7 +99,7 @@ fn read(
         findings.problem(ProblemId::ZipUnsigned, name.clone(), reason);
     }
     Ok(Some(Opened {
-        archive,
+        archive: Arc::new(archive),
         root_version,
         expiries: signed.expiries,
         version: signed.version,

@@ -17,6 +17,7 @@ use crate::inputs::{corpus, read_layer};
 use crate::names::check_name;
 use crate::problem::{Findings, ProblemId};
 use crate::strict_json;
+use crate::v1::Good;
 use crate::zip::{Archive, Entry};
 
 /// Documents are read whole.
@@ -31,6 +32,8 @@ pub(super) struct Read {
     pub(super) document: Option<ArtifactsDocument>,
     /// What the contents of artifacts say, by target name; only of targets that are as signed.
     pub(super) contents: BTreeMap<String, Contents>,
+    /// The targets that are as signed.
+    pub(super) good: BTreeMap<String, Good>,
 }
 
 /// What the contents of an artifact say about it, or why they cannot be read.
@@ -85,12 +88,16 @@ pub(super) fn check(
 
     let mut list = Vec::new();
     let mut contents = BTreeMap::new();
+    let mut good = BTreeMap::new();
     let mut read: BTreeMap<usize, ReadTarget> = read.into_iter().collect();
     for (at, target) in found.iter().enumerate() {
         let result = read.remove(&at).unwrap_or_default();
         let verified = result.contents.is_some();
         for (id, reason) in result.problems {
             findings.problem(id, target.name, reason);
+        }
+        if let (true, Some(entry), Some(sha256)) = (verified, target.entry, target.sha256) {
+            good.insert(target.name.to_owned(), Good { entry: entry.clone(), sha256 });
         }
         if let Some(said) = result.contents {
             contents.insert(target.name.to_owned(), said);
@@ -100,7 +107,7 @@ pub(super) fn check(
             list.push(Target { name, length, sha256, verified });
         }
     }
-    Ok(Read { list, document, contents })
+    Ok(Read { list, document, contents, good })
 }
 
 /// Finds a target's entry, and checks what needs no reading.
@@ -173,11 +180,8 @@ pub(super) fn read_document(
     let mut refuse =
         |reason: String| findings.problem(ProblemId::ArtifactsDocument, ARTIFACTS, reason);
     let Some(target) = found.iter().find(|target| target.name == ARTIFACTS) else {
-        if found.iter().any(|target| target.name == ARTIFACTS_V1) {
-            refuse(format!(
-                "is no target, but {ARTIFACTS_V1} is: repositories of format v1 are not checked yet"
-            ));
-        } else {
+        // The older format has another, which is checked by itself.
+        if !found.iter().any(|target| target.name == ARTIFACTS_V1) {
             refuse("is no target, so nothing says what the targets are".to_owned());
         }
         return Ok(None);

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 
 use flate2::bufread::DeflateDecoder;
+use rustix::io::Errno;
 
 use super::{
     CENTRAL, CENTRAL_LENGTH, DESCRIPTOR, END, END_LENGTH, EXTRA_TIME, LOCAL, LOCAL_LENGTH,
@@ -21,10 +23,21 @@ const DIRECTORY_LIMIT: u64 = 64 << 20;
 const FLAGS: u16 = 0b1000_0000_1110;
 const FLAG_DESCRIPTOR: u16 = 1 << 3;
 
-/// An open zip with its sound entries.
+/// An open zip, or a directory that stands for one, with its sound entries.
+#[derive(Debug)]
 pub(crate) struct Archive {
-    file: File,
+    place: Place,
     entries: BTreeMap<String, Entry>,
+    /// Every entry's record of the central directory, in its order.
+    records: Vec<(String, Vec<u8>)>,
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+enum Place {
+    Zip(File),
+    /// Files below a directory, by their names without a prefix.
+    Directory(PathBuf, &'static str),
 }
 
 /// One file in a zip.
@@ -47,15 +60,36 @@ pub(crate) struct Entry {
     unix_time: Option<(u8, u32)>,
 }
 
+impl Entry {
+    /// A file of a directory.
+    pub(super) fn of_file(name: String, size: u64) -> Self {
+        Self {
+            name,
+            size,
+            method: 0,
+            flags: 0,
+            crc32: 0,
+            stored: size,
+            header: 0,
+            data: 0,
+            version: 0,
+            time: 0,
+            unix_time: None,
+        }
+    }
+}
+
 impl Archive {
     /// Reads the directory and all local headers. Entries about which something is wrong are
     /// reported and left out. `None` when the directory itself cannot be read.
     pub(crate) fn open(file: File, findings: &mut Findings) -> io::Result<Option<Self>> {
         let length = file.metadata()?.len();
         let Some((start, listed)) = directory(&file, length, findings)? else { return Ok(None) };
+        let mut records = Vec::new();
         let mut extents = Vec::new();
         let mut sound = Vec::new();
-        for (mut entry, mut plain) in listed {
+        for (mut entry, mut plain, record) in listed {
+            records.push((entry.name.clone(), record));
             plain &= local_header(&file, &mut entry, start, &mut extents, findings)?;
             if plain {
                 sound.push(entry);
@@ -72,7 +106,30 @@ impl Archive {
         }
         // Which of two is meant is unknowable: neither is read.
         entries.retain(|name, _| !twice.contains(name));
-        Ok(Some(Self { file, entries }))
+        Ok(Some(Self { place: Place::Zip(file), entries, records }))
+    }
+
+    /// Files below a directory, which have the names of entries without `prefix`.
+    pub(super) fn of_directory(
+        directory: PathBuf,
+        prefix: &'static str,
+        entries: BTreeMap<String, Entry>,
+    ) -> Self {
+        Self { place: Place::Directory(directory, prefix), entries, records: Vec::new() }
+    }
+
+    /// Where the last entries begin, if all that `is_last` names are behind all others; with the
+    /// directory's records of the others. Only good for an archive without problems.
+    pub(crate) fn split(&self, is_last: impl Fn(&str) -> bool) -> Option<(u64, Vec<Vec<u8>>)> {
+        let (last, others): (Vec<&Entry>, Vec<&Entry>) =
+            self.entries.values().partition(|entry| is_last(&entry.name));
+        let at = last.iter().map(|entry| entry.header).min()?;
+        let is_zip = matches!(self.place, Place::Zip(_));
+        if !is_zip || others.iter().any(|entry| entry.header > at) {
+            return None;
+        }
+        let kept = self.records.iter().filter(|(name, _)| !is_last(name));
+        Some((at, kept.map(|(_, record)| record.clone()).collect()))
     }
 
     /// The sound entries by name.
@@ -124,42 +181,75 @@ impl Archive {
             return Ok(Err(format!("{unused} bytes follow the end of the compressed data")));
         }
         let crc32 = crc32.finalize();
-        if crc32 != entry.crc32 {
+        if crc32 != entry.crc32 && matches!(self.place, Place::Zip(_)) {
             return Ok(Err(format!("the CRC-32 is {crc32:08x} and should be {:08x}", entry.crc32)));
         }
         Ok(Ok(()))
     }
 
-    /// Copies an entry's data in its stored form, without looking at it.
+    /// Appends an entry's data in its stored form to a file, without looking at it. The system
+    /// copies, where it can.
     ///
     /// # Errors
     ///
     /// The system's, and an unexpected end when the zip became shorter meanwhile.
-    pub(crate) fn copy_stored(&self, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
-        let mut section = Section { file: &self.file, at: entry.data, left: entry.stored };
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            match section.read(&mut buffer) {
-                Ok(0) if section.left > 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(0) => return Ok(()),
-                Ok(read) => out.write_all(&buffer[..read])?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+    pub(crate) fn copy_stored(&self, entry: &Entry, out: &mut File) -> io::Result<()> {
+        let Place::Zip(file) = &self.place else {
+            return Err(io::Error::other("only entries of a zip have a stored form"));
+        };
+        let (mut at, end) = (entry.data, entry.data + entry.stored);
+        while at < end {
+            let most = usize::try_from(end - at).unwrap_or(usize::MAX).min(1 << 30);
+            match rustix::fs::copy_file_range(file, Some(&mut at), &*out, None, most) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                // Not on this system, or not between these two file systems.
+                Err(Errno::NOSYS | Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => {
+                    return copy_by_hand(file, at, end, out);
+                }
+                Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
     }
 
-    /// A reader of an entry's contents that checks nothing; for looking at the first bytes.
+    /// A reader of an entry's contents that checks nothing; for looking at the first bytes. What
+    /// cannot be opened is an error of the first read.
     pub(crate) fn reader(&self, entry: &Entry) -> EntryReader<'_> {
+        let from = match &self.place {
+            Place::Zip(file) => Held::Zip(file),
+            Place::Directory(directory, prefix) => {
+                let path = entry.name.strip_prefix(prefix).unwrap_or(&entry.name);
+                Held::File(open_file(&directory.join(path)))
+            }
+        };
         let section = BufReader::with_capacity(
             256 << 10,
-            Section { file: &self.file, at: entry.data, left: entry.stored },
+            Section { from, at: entry.data, left: entry.stored },
         );
         match entry.method {
             0 => EntryReader::Stored(section),
             _ => EntryReader::Deflated(DeflateDecoder::new(section)),
         }
     }
+}
+
+/// Opens a file of a directory that was a plain file a moment ago.
+fn open_file(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    // What took its place meanwhile is not followed, and not waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no plain file any more")),
+    }
+}
+
+fn copy_by_hand(file: &File, at: u64, end: u64, out: &mut File) -> io::Result<()> {
+    let mut section = Section { from: Held::Zip(file), at, left: end - at };
+    let copied = io::copy(&mut section, out)?;
+    if copied == end - at { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 fn is_data_error(error: &io::Error) -> bool {
@@ -198,15 +288,29 @@ impl Read for EntryReader<'_> {
 
 /// A part of a file, read by position so that several can be read at once.
 pub(crate) struct Section<'a> {
-    file: &'a File,
+    from: Held<'a>,
     at: u64,
     left: u64,
 }
 
+/// The zip, or the file that stands for an entry.
+enum Held<'a> {
+    Zip(&'a File),
+    File(io::Result<File>),
+}
+
 impl Read for Section<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let file = match &mut self.from {
+            Held::Zip(file) => *file,
+            Held::File(Ok(file)) => file,
+            Held::File(failed) => {
+                let gone = Err(io::ErrorKind::NotFound.into());
+                return std::mem::replace(failed, gone).map(|_| 0);
+            }
+        };
         let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let read = self.file.read_at(&mut buffer[..most], self.at)?;
+        let read = file.read_at(&mut buffer[..most], self.at)?;
         self.at += read as u64;
         self.left -= read as u64;
         Ok(read)
@@ -226,8 +330,9 @@ impl Fields<'_> {
     }
 }
 
-/// Where the central directory starts, and the entries it lists with whether they are plain so far.
-type Listing = (u64, Vec<(Entry, bool)>);
+/// Where the central directory starts, and the entries it lists with whether they are plain so far
+/// and their records.
+type Listing = (u64, Vec<(Entry, bool, Vec<u8>)>);
 
 fn directory(file: &File, length: u64, findings: &mut Findings) -> io::Result<Option<Listing>> {
     const ARCHIVE: &str = "the archive";
@@ -290,7 +395,8 @@ fn directory(file: &File, length: u64, findings: &mut Findings) -> io::Result<Op
             );
         }
         let (name, after) = rest[CENTRAL_LENGTH..whole].split_at(lengths[0]);
-        entries.push((name, Fields(&rest[..CENTRAL_LENGTH]), &after[..lengths[1]]));
+        let fields = Fields(&rest[..CENTRAL_LENGTH]);
+        entries.push((name, fields, &after[..lengths[1]], &rest[..whole]));
         rest = &rest[whole..];
     }
     if entries.len() != usize::from(count) {
@@ -301,7 +407,10 @@ fn directory(file: &File, length: u64, findings: &mut Findings) -> io::Result<Op
     }
     let listed = entries
         .into_iter()
-        .map(|(name, fields, extra)| central_header(name, &fields, extra, findings))
+        .map(|(name, fields, extra, record)| {
+            let (entry, plain) = central_header(name, &fields, extra, findings);
+            (entry, plain, record.to_vec())
+        })
         .collect();
     Ok(Some((start, listed)))
 }
@@ -555,7 +664,7 @@ fn check_extents(mut extents: Vec<(u64, u64, String)>, directory: u64, findings:
     }
 }
 
-fn check_names(entries: &[Entry], findings: &mut Findings) {
+pub(super) fn check_names(entries: &[Entry], findings: &mut Findings) {
     let mut folded: BTreeMap<String, &str> = BTreeMap::new();
     for entry in entries {
         if let Some(other) = folded.insert(entry.name.to_ascii_lowercase(), &entry.name) {

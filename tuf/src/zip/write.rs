@@ -14,6 +14,8 @@ use crate::compression::Method;
 pub(crate) struct Writer {
     file: BufWriter<File>,
     offset: u64,
+    /// Where in the archive the file begins, and the directory's records of what is before.
+    before: (u64, Vec<Vec<u8>>),
     stamp: Stamp,
     entries: Vec<Written>,
 }
@@ -23,6 +25,8 @@ struct Written {
     method: Method,
     header: u64,
     streamed: Streamed,
+    /// Whether the local header has another name yet.
+    renamed: bool,
 }
 
 /// The one time of all entries, as the zip wants it.
@@ -65,9 +69,16 @@ impl Stamp {
 impl Writer {
     /// Starts a zip in an empty file.
     pub(crate) fn new(file: File, time: Timestamp) -> Self {
+        Self::behind(file, time, (0, Vec::new()))
+    }
+
+    /// Writes only what comes behind the first entries of an archive: the file begins at an offset
+    /// of it, and the directory gets their records.
+    pub(crate) fn behind(file: File, time: Timestamp, before: (u64, Vec<Vec<u8>>)) -> Self {
         Self {
             file: BufWriter::with_capacity(256 << 10, file),
-            offset: 0,
+            offset: before.0,
+            before,
             stamp: Stamp::new(time),
             entries: Vec::new(),
         }
@@ -80,7 +91,37 @@ impl Writer {
         method: Method,
         body: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<Streamed>,
     ) -> io::Result<Streamed> {
-        let header = self.offset;
+        let local = self.local_header(name, method)?;
+        let streamed = body(&mut self.file)?;
+        self.note(name, method, local, streamed)?;
+        Ok(streamed)
+    }
+
+    /// Writes one entry whose stored form is there already; `body` appends it to the file.
+    pub(crate) fn entry_of(
+        &mut self,
+        name: &str,
+        method: Method,
+        streamed: Streamed,
+        body: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let local = self.local_header(name, method)?;
+        self.file.flush()?;
+        body(self.file.get_mut())?;
+        self.note(name, method, local, streamed)
+    }
+
+    /// Gives the last entry another name of the same length, for names that follow from contents.
+    pub(crate) fn rename_last(&mut self, name: &str) {
+        if let Some(entry) = self.entries.last_mut() {
+            debug_assert_eq!(entry.name.len(), name.len());
+            name.clone_into(&mut entry.name);
+            entry.renamed = true;
+        }
+    }
+
+    /// Writes a local header whose sizes are set at the end. Returns its length.
+    fn local_header(&mut self, name: &str, method: Method) -> io::Result<usize> {
         let extra = self.stamp.extra();
         let mut local = Vec::with_capacity(LOCAL_LENGTH + name.len() + extra.len());
         local.extend(LOCAL.to_le_bytes());
@@ -91,24 +132,42 @@ impl Writer {
         local.extend(name.as_bytes());
         local.extend(&extra);
         self.file.write_all(&local)?;
-        let streamed = body(&mut self.file)?;
+        Ok(local.len())
+    }
+
+    /// Notes an entry that was written, for the directory.
+    fn note(
+        &mut self,
+        name: &str,
+        method: Method,
+        local: usize,
+        streamed: Streamed,
+    ) -> io::Result<()> {
         if streamed.length > LIMIT || streamed.stored > LIMIT {
             return Err(too_large(format!("{name} is larger than 4 GiB")));
         }
-        self.offset += local.len() as u64 + streamed.stored;
+        let header = self.offset;
+        self.offset += local as u64 + streamed.stored;
         if self.offset > LIMIT {
             return Err(too_large(
                 "the archive is larger than 4 GiB, more than a rack takes".into(),
             ));
         }
-        self.entries.push(Written { name: name.to_owned(), method, header, streamed });
-        Ok(streamed)
+        self.entries.push(Written {
+            name: name.to_owned(),
+            method,
+            header,
+            streamed,
+            renamed: false,
+        });
+        Ok(())
     }
 
     /// Writes the directory, patches the local headers, and syncs. Returns the file and its size.
     pub(crate) fn finish(mut self) -> io::Result<(File, u64)> {
         let extra = self.stamp.extra();
-        let mut directory = Vec::new();
+        let (base, records) = &self.before;
+        let mut directory = records.concat();
         for entry in &self.entries {
             directory.extend(CENTRAL.to_le_bytes());
             directory.extend((3_u16 << 8 | 20).to_le_bytes()); // made by: Unix, 2.0
@@ -122,7 +181,7 @@ impl Writer {
             directory.extend(entry.name.as_bytes());
             directory.extend(&extra);
         }
-        let count = u16::try_from(self.entries.len())
+        let count = u16::try_from(records.len() + self.entries.len())
             .ok()
             .filter(|count| *count < u16::MAX)
             .ok_or_else(|| too_large("more than 65,534 entries".into()))?;
@@ -148,7 +207,11 @@ impl Writer {
             sizes[..4].copy_from_slice(&entry.streamed.crc32.to_le_bytes());
             sizes[4..8].copy_from_slice(&(entry.streamed.stored as u32).to_le_bytes());
             sizes[8..].copy_from_slice(&(entry.streamed.length as u32).to_le_bytes());
-            file.write_all_at(&sizes, entry.header + 14)?;
+            let header = entry.header - base;
+            file.write_all_at(&sizes, header + 14)?;
+            if entry.renamed {
+                file.write_all_at(entry.name.as_bytes(), header + LOCAL_LENGTH as u64)?;
+            }
         }
         file.sync_all()?;
         Ok((file, total))

@@ -134,6 +134,7 @@ impl Sample {
             system_version: VERSION.to_owned(),
             inputs: self.inputs(),
             keys: vec![self.key()],
+            roots: Vec::new(),
             expires_days: 7,
             build_time: build_time(),
             out: self.path().join(out),

@@ -1,0 +1,254 @@
+//! Checks what a repository of the older format says about itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Cursor, Read};
+
+use proto::Digest;
+
+use super::composite;
+use super::document::{Artifacts, Installinator, Listed};
+use super::kind::{self, Make};
+use crate::Artifact;
+use crate::documents::ARTIFACTS_V1;
+use crate::names::{check_system_version, check_version};
+use crate::problem::{Findings, ProblemId};
+use crate::strict_json;
+use crate::zip::{Archive, Entry};
+
+/// Files that are read whole.
+const LIMIT: u64 = 64 << 20;
+
+/// A target that is as signed.
+#[derive(Debug)]
+pub(crate) struct Good {
+    pub(crate) entry: Entry,
+    pub(crate) sha256: Digest,
+}
+
+/// Checks `artifacts.json` against the targets that are as signed. Returns the system version and
+/// the artifacts.
+pub(crate) fn check(
+    archive: &Archive,
+    good: &BTreeMap<String, Good>,
+    signed: &BTreeSet<&str>,
+    complete: bool,
+    findings: &mut Findings,
+) -> io::Result<Option<(String, Vec<Artifact>)>> {
+    let Some(document) = good.get(ARTIFACTS_V1) else { return Ok(None) };
+    let document: Artifacts = match json(archive, &document.entry)? {
+        Ok(document) => document,
+        Err(reason) => {
+            findings.problem(ProblemId::ArtifactsDocument, ARTIFACTS_V1, reason);
+            return Ok(None);
+        }
+    };
+    let version = &document.system_version;
+    if let Err(reason) = check_system_version(version) {
+        let reason = format!("the system version {version:?}: {reason}");
+        findings.problem(ProblemId::SystemVersion, ARTIFACTS_V1, reason);
+    }
+    let mut names = BTreeSet::new();
+    let mut units: BTreeMap<(String, Digest), &str> = BTreeMap::new();
+    let mut installed = Vec::new();
+    for listed in &document.artifacts {
+        let target = &listed.target;
+        if !names.insert(target.as_str()) {
+            let reason = format!("is listed twice in {ARTIFACTS_V1}");
+            findings.problem(ProblemId::ArtifactTarget, target, reason);
+            continue;
+        }
+        check_words(listed, findings);
+        if !signed.contains(target.as_str()) {
+            let reason = "is an artifact and no signed target";
+            findings.problem(ProblemId::ArtifactTarget, target, reason);
+        }
+        let Some(make) = kind::make(&listed.kind) else { continue };
+        // What is not as signed is reported; what is not signed is not there.
+        let Some(target_file) = good.get(target.as_str()) else { continue };
+        let members = match contents(archive, &target_file.entry, listed, make)? {
+            Ok(members) => members,
+            Err(reason) => {
+                findings.problem(ProblemId::ArtifactContents, target, reason);
+                continue;
+            }
+        };
+        let whole = [(String::new(), target_file.sha256)];
+        let parts = if members.is_empty() { &whole[..] } else { &members[..] };
+        for (member, hash) in parts {
+            let unit = kind::unit(&listed.kind, member);
+            if let Some(other) = units.insert((unit.clone(), *hash), target) {
+                let reason = format!("holds the same {unit} as {other}");
+                findings.problem(ProblemId::ArtifactDuplicate, target, reason);
+            }
+            let member = Some(&member[..]).filter(|member| !member.is_empty());
+            if member.is_some() {
+                installed.extend(Installinator::installed(
+                    &listed.kind,
+                    &listed.name,
+                    member,
+                    *hash,
+                ));
+            }
+        }
+        let sha256 = target_file.sha256;
+        installed.extend(Installinator::installed(&listed.kind, &listed.name, None, sha256));
+    }
+    let wanted = Installinator::new(version, installed);
+    check_installinator(archive, good, &document, &wanted, findings)?;
+    if complete {
+        for kind in kind::required() {
+            if !document.artifacts.iter().any(|listed| listed.kind == kind) {
+                let reason = format!("lists no artifact of the kind {kind}");
+                findings.problem(ProblemId::ArtifactMissing, ARTIFACTS_V1, reason);
+            }
+        }
+    }
+    for name in signed.iter().filter(|name| !names.contains(*name) && **name != ARTIFACTS_V1) {
+        findings.warning(ProblemId::ExtraTarget, *name, "is a target that is no artifact");
+    }
+    let artifacts = document.artifacts.iter().map(|listed| Artifact {
+        target_name: listed.target.clone(),
+        version: listed.version.clone(),
+        tags: listed.tags(),
+    });
+    Ok(Some((document.system_version.clone(), artifacts.collect())))
+}
+
+/// Names, versions and kinds.
+fn check_words(listed: &Listed, findings: &mut Findings) {
+    let Listed { name, version, kind, target } = listed;
+    if let Err(reason) = check_version(version).and_then(|()| check_system_version(version)) {
+        findings.problem(ProblemId::ArtifactVersion, target, reason);
+    }
+    if kind::make(kind).is_none() {
+        // Racks skip what they do not know.
+        findings.warning(
+            ProblemId::ArtifactTags,
+            target,
+            format!("is of the unknown kind {kind:?}"),
+        );
+    }
+    let wanted = kind::target_name(kind, name, version);
+    if *target != wanted {
+        let reason = format!("should be called {wanted} by its kind, name and version");
+        findings.problem(ProblemId::ArtifactName, target, reason);
+    }
+}
+
+/// Looks at what an artifact is. Returns the members of a composite one.
+fn contents(
+    archive: &Archive,
+    entry: &Entry,
+    listed: &Listed,
+    make: Make,
+) -> io::Result<Result<Vec<(String, Digest)>, String>> {
+    Ok(match make {
+        Make::Os | Make::Rot | Make::ControlPlane => members(archive.reader(entry), make),
+        Make::Document => Ok(Vec::new()),
+        Make::File => match whole(archive, entry)? {
+            Err(reason) => Err(reason),
+            Ok(bytes) => {
+                version(&listed.kind, bytes).and_then(|version| match version == listed.version {
+                    true => Ok(Vec::new()),
+                    false => Err(format!(
+                        "{ARTIFACTS_V1} gives its version as {:?}, its contents say {version:?}",
+                        listed.version
+                    )),
+                })
+            }
+        },
+    })
+}
+
+fn version(kind: &str, bytes: Vec<u8>) -> Result<String, String> {
+    let text = |error: hubris::Error| error.to_string();
+    if kind == "measurement_corpus" {
+        return hubris::Corim::parse(&bytes).map(|corim| corim.version).map_err(text);
+    }
+    let archive = hubris::Archive::read(Cursor::new(bytes)).map_err(text)?;
+    archive.caboose.version().map(str::to_owned).map_err(text)
+}
+
+/// The members that a rack uses of a composite archive, all of which it must have.
+pub(super) fn members(
+    reader: impl Read + Send,
+    make: Make,
+) -> Result<Vec<(String, Digest)>, String> {
+    let wanted = kind::members(make);
+    let is_wanted = |name: &str| match make {
+        Make::ControlPlane => {
+            name.strip_prefix("zones/").is_some_and(|zone| !zone.is_empty() && !zone.contains('/'))
+        }
+        _ => wanted.contains(&name),
+    };
+    let (archive_type, found) = composite::digests(reader, is_wanted)?;
+    if archive_type != kind::archive_type(make) {
+        return Err(format!(
+            "its oxide.json says it is of type {archive_type}, it should be {}",
+            kind::archive_type(make)
+        ));
+    }
+    match wanted.iter().find(|name| !found.iter().any(|(there, _)| there == *name)) {
+        Some(missing) => Err(format!("has no {missing}")),
+        None if found.is_empty() => Err("has no zones".to_owned()),
+        None => Ok(found),
+    }
+}
+
+fn check_installinator(
+    archive: &Archive,
+    good: &BTreeMap<String, Good>,
+    document: &Artifacts,
+    wanted: &Installinator,
+    findings: &mut Findings,
+) -> io::Result<()> {
+    let is_one = |listed: &&Listed| kind::make(&listed.kind) == Some(Make::Document);
+    for listed in document.artifacts.iter().filter(is_one) {
+        let name = &listed.target;
+        let Some(target) = good.get(name.as_str()) else { continue };
+        let there: Installinator = match json(archive, &target.entry)? {
+            Ok(there) => there,
+            Err(reason) => {
+                findings.problem(ProblemId::InstallinatorDocument, name, reason);
+                continue;
+            }
+        };
+        if there.system_version != wanted.system_version {
+            let reason = format!(
+                "is for the system version {:?}, the repository is {:?}",
+                there.system_version, wanted.system_version
+            );
+            findings.problem(ProblemId::InstallinatorDocument, name, reason);
+        }
+        let (there, should): (BTreeSet<_>, BTreeSet<_>) =
+            (there.artifacts.iter().collect(), wanted.artifacts.iter().collect());
+        for missing in should.difference(&there) {
+            let reason = format!("does not list {} with the hash it has", missing.name);
+            findings.problem(ProblemId::InstallinatorEntries, name, reason);
+        }
+        for extra in there.difference(&should) {
+            let reason = format!("lists {}, which is nothing to install", extra.name);
+            findings.problem(ProblemId::InstallinatorEntries, name, reason);
+        }
+    }
+    Ok(())
+}
+
+fn json<T: serde::de::DeserializeOwned>(
+    archive: &Archive,
+    entry: &Entry,
+) -> io::Result<Result<T, String>> {
+    Ok(whole(archive, entry)?.and_then(|bytes| {
+        strict_json::parse(&bytes)
+            .and_then(serde_json::from_value)
+            .map_err(|error| format!("cannot be understood: {error}"))
+    }))
+}
+
+fn whole(archive: &Archive, entry: &Entry) -> io::Result<Result<Vec<u8>, String>> {
+    if entry.size > LIMIT {
+        return Ok(Err(format!("is {} bytes long; {LIMIT} are the limit", entry.size)));
+    }
+    let mut bytes = Vec::new();
+    Ok(archive.stream(entry, |chunk| bytes.extend_from_slice(chunk))?.map(|()| bytes))
+}
