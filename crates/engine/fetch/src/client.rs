@@ -24,6 +24,7 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("pkg/", env!("CARGO_PKG_VERSION"), " (cargo xtask)"))
             .connect_timeout(options.connect_timeout)
+            .tcp_keepalive(options.keepalive)
             .redirect(reqwest::redirect::Policy::limited(options.redirections))
             .pool_max_idle_per_host(options.parallel)
             .no_proxy();
@@ -53,6 +54,16 @@ impl Client {
         let _context = runtime.enter();
         let http = builder.build().map_err(problem)?;
         Ok(Self { runtime, http, options: Arc::new(options) })
+    }
+
+    /// The client below, with its proxies and authorities, for what is not fetching.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// The runtime that drives it.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Whether an address is one this client can use.

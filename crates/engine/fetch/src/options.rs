@@ -14,6 +14,8 @@ pub struct Options {
     pub parallel: usize,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
+    /// How long a connection is quiet before the system asks whether the other end is still there.
+    pub keepalive: Duration,
     /// How long a transfer may bring less than [`Options::slowest`] before it is broken off.
     pub stall_timeout: Duration,
     /// The least bytes a second of a transfer that is not broken off.
@@ -53,6 +55,7 @@ impl Default for Options {
         Self {
             parallel: 8,
             connect_timeout: Duration::from_secs(15),
+            keepalive: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(30),
             slowest: 1024,
             attempts: 5,

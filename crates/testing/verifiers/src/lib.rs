@@ -58,6 +58,7 @@ pub const VERIFIERS: &[Verifier] = &[
     Verifier { name: "mandoc", judges: "manual pages", package: "mandoc" },
     Verifier { name: "readelf", judges: "ELF files", package: "binutils" },
     Verifier { name: "curl", judges: "package depots as an HTTP client", package: "curl" },
+    Verifier { name: "sshd", judges: "uploads to Wicket", package: "openssh-server" },
     Verifier { name: "unshare", judges: "builds without network", package: "util-linux" },
 ];
 
