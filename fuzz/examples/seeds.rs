@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let corpus = std::env::args_os().nth(1).ok_or("the directory for the inputs is missing")?;
     let corpus = Path::new(&corpus);
     packages(corpus)?;
+    repositories(corpus)?;
     let directory = tempfile::tempdir()?;
     let proto = some_files(directory.path())?;
     let mut rich = PoolOptions::ramdisk();
@@ -88,6 +89,58 @@ fn packages(corpus: &Path) -> Result<(), Box<dyn Error>> {
         ("image_config", "sample", config),
     ] {
         let target = corpus.join(format!("ips_{target}"));
+        fs::create_dir_all(&target)?;
+        fs::write(target.join(name), bytes)?;
+    }
+    Ok(())
+}
+
+/// A small repository, its metadata and documents, and what it is made of.
+fn repositories(corpus: &Path) -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let path = |name: &str| directory.path().join(name);
+    let metadata = oxide_archive::Metadata::new(oxide_archive::ArchiveType::Layer)
+        .with_package("ntp", "1.0.0")
+        .with_info("name", "ntp")?;
+    let zone = oxide_archive::Writer::create(path("ntp.tar.gz"), &metadata, 0)?;
+    zone.commit()?;
+    let fake = hubris::Fake::new("SimRot", "1.0.0");
+    let rot = hubris::Fake { image_name: Some("a"), ..fake }.archive();
+    let corim = hubris::fake_corim("all", "1.0.5");
+    fs::write(path("rot.zip"), &rot)?;
+    fs::write(path("corpus"), &corim)?;
+    let inputs = ["ntp.tar.gz", "rot.zip", "corpus"].map(|name| tuf::Input::guess(path(name)));
+    tuf::build(&tuf::BuildOptions {
+        system_version: "1.0.0".to_owned(),
+        inputs: inputs.into_iter().collect::<Result<_, _>>()?,
+        keys: Vec::new(),
+        roots: Vec::new(),
+        expires_days: 7,
+        build_time: "2026-11-20T15:13:08Z".parse()?,
+        out: path("repo.zip"),
+        installinator_document: true,
+    })?;
+    let repository = tuf::Repository::open(&path("repo.zip"), None)?;
+    let show = |name: &str| -> Result<Vec<u8>, tuf::Error> {
+        let mut bytes = Vec::new();
+        repository.show(name, &mut bytes)?;
+        Ok(bytes)
+    };
+    let archive = hubris::Archive::read(std::io::Cursor::new(&rot))?;
+    for (target, name, bytes) in [
+        ("tuf_zip", "sample", fs::read(path("repo.zip"))?),
+        ("tuf_metadata", "root", repository.metadata("1.root.json")?),
+        ("tuf_metadata", "targets", repository.metadata("targets.json")?),
+        ("tuf_metadata", "snapshot", repository.metadata("snapshot.json")?),
+        ("tuf_metadata", "timestamp", repository.metadata("timestamp.json")?),
+        ("tuf_documents", "artifacts", show("artifacts-v2.json")?),
+        ("tuf_documents", "installinator", show("installinator_document-1.0.0.json")?),
+        ("hubris_archive", "rot", rot),
+        ("hubris_caboose", "rot", archive.caboose.to_bytes()),
+        ("hubris_corim", "sample", corim),
+        ("oxide_json", "layer", metadata.to_json()?.into_bytes()),
+    ] {
+        let target = corpus.join(target);
         fs::create_dir_all(&target)?;
         fs::write(target.join(name), bytes)?;
     }
