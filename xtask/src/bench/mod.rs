@@ -11,6 +11,7 @@ pub(crate) mod packages;
 pub(crate) mod pool;
 mod records;
 mod stage;
+pub(crate) mod tuf;
 mod workplace;
 pub(crate) mod zones;
 

@@ -128,7 +128,8 @@ impl Places {
 pub(crate) fn run(name: &str, directory: &Path, printer: &Printer) -> Result<(), Failure> {
     let done = super::pool::run_stage(name, directory)
         .or_else(|| super::packages::run_stage(name, directory))
-        .or_else(|| super::zones::run_stage(name, directory));
+        .or_else(|| super::zones::run_stage(name, directory))
+        .or_else(|| super::tuf::run_stage(name, directory));
     if let Some(done) = done {
         printer.result(serde_json::to_string(&done?)?);
         return Ok(());
@@ -323,6 +324,7 @@ fn repository(at: &Places) -> Result<(u64, u64), Failure> {
         system_version: "20.0.0-0.bench".to_owned(),
         inputs: vec![tuf::Input::OsImages { directory: at.image(), variant: tuf::Variant::Host }],
         keys: Vec::new(),
+        roots: Vec::new(),
         expires_days: 7,
         build_time: jiff::Timestamp::from_second(TIME)?,
         out: at.scratch.join("repo.zip"),

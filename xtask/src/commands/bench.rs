@@ -8,6 +8,7 @@ use jobs::Stop;
 
 use crate::bench::packages::{self, PackagesReport, RepositoryPlan};
 use crate::bench::pool::{self, PoolReport};
+use crate::bench::tuf::{self, TufReport};
 use crate::bench::zones::{self, ZonesReport};
 use crate::bench::{self, DIRECTORIES, Judged, Measured, Plan, Report, STAGES, Spread};
 use crate::exit_status::ExitStatus;
@@ -26,6 +27,7 @@ use crate::releng::stop_on_signals;
   cargo xtask bench pool
   cargo xtask bench packages
   cargo xtask bench zones
+  cargo xtask bench tuf
   cargo xtask bench --runs 3 --only pool --only baseline
   cargo xtask bench --json > measured.json")]
 pub(crate) struct Arguments {
@@ -61,6 +63,7 @@ pub(crate) struct Arguments {
 enum Suite {
     Pool(PoolArguments),
     Packages(PackagesArguments),
+    Tuf(TufArguments),
     Zones(ZonesArguments),
 }
 
@@ -185,6 +188,39 @@ pub(crate) struct ZonesArguments {
     json: bool,
 }
 
+/// Measure building, verifying, editing and refreshing an update repository.
+///
+/// The artifacts are generated, the same bytes each time: two fifths are a ramdisk that is not
+/// compressed, the rest are zones that are. Verifying is compared with hashing the same targets
+/// alone, on as many processors; `sha256sum` is told beside it. Each number is told with what it
+/// should be.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  cargo xtask bench tuf
+  cargo xtask bench tuf --only verify --only refresh
+  cargo xtask bench tuf --megabytes 100 --json")]
+pub(crate) struct TufArguments {
+    /// How often each stage runs
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+
+    /// The bytes of the artifacts, in millions
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(3..3_000))]
+    megabytes: u64,
+
+    /// What to measure (repeatable; default: all)
+    #[arg(long, value_name = "GROUP", value_parser = PossibleValuesParser::new(tuf::NAMES))]
+    only: Vec<String>,
+
+    /// Where to work; takes about five times the megabytes (default: memory, if there is room)
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs one stage; `bench` calls it.
 #[derive(Debug, Args)]
 pub(crate) struct StageArguments {
@@ -215,6 +251,7 @@ impl Arguments {
             Some(Suite::Pool(arguments)) => return arguments.run(&stop, printer),
             Some(Suite::Packages(arguments)) => return arguments.run(&stop, printer),
             Some(Suite::Zones(arguments)) => return arguments.run(&stop, printer),
+            Some(Suite::Tuf(arguments)) => return arguments.run(&stop, printer),
             None => {}
         }
         let plan = Plan { files: self.files, bytes: self.megabytes * 1_000_000 };
@@ -278,6 +315,21 @@ impl ZonesArguments {
             printer.json(&report)?;
         } else {
             zones_table(&report, printer);
+        }
+        Ok(ExitStatus::Success)
+    }
+}
+
+impl TufArguments {
+    fn run(self, stop: &Stop, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let bytes = self.megabytes * 1_000_000;
+        let directory = bench::workplace(self.directory.as_deref(), bytes * 5)?;
+        let runs = usize::try_from(self.runs)?;
+        let report = tuf::run(directory.path(), bytes, runs, &self.only, stop, printer)?;
+        if self.json {
+            printer.json(&report)?;
+        } else {
+            tuf_table(&report, printer);
         }
         Ok(ExitStatus::Success)
     }
@@ -378,6 +430,26 @@ fn zones_table(report: &ZonesReport, printer: &Printer) {
         report.load[0],
         report.load[1]
     ));
+    judged(&report.judged, printer);
+    printer.result("");
+    stages(&report.stages, printer);
+}
+
+fn tuf_table(report: &TufReport, printer: &Printer) {
+    printer.result(format_args!(
+        "artifacts of {}\n{} runs by turns; {} processors; load {} before, {} after\n",
+        printer::bytes(report.bytes),
+        report.runs,
+        report.processors,
+        report.load[0],
+        report.load[1]
+    ));
+    if !report.published_tool {
+        printer.result(format_args!(
+            "{} is not here: nothing says how long it would take\n",
+            tuf::PUBLISHED
+        ));
+    }
     judged(&report.judged, printer);
     printer.result("");
     stages(&report.stages, printer);
