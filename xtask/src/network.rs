@@ -23,6 +23,8 @@ pub(crate) struct Network {
     /// The store, where it is not the user's.
     directory: Option<PathBuf>,
     opened: Arc<Mutex<Option<Opened>>>,
+    /// A client that stores nothing.
+    sender: Arc<Mutex<Option<(Client, Runtime)>>>,
 }
 
 /// The only runtime of this program, and what runs on it.
@@ -68,7 +70,7 @@ impl Network {
         mirrors: &[String],
     ) -> Result<Self, Failure> {
         let mirrors = mirrors.iter().map(|mirror| url(mirror)).collect::<Result<_, _>>()?;
-        Ok(Self { offline, mirrors, directory, opened: Arc::default() })
+        Ok(Self { offline, mirrors, directory, opened: Arc::default(), sender: Arc::default() })
     }
 
     /// The store and, unless offline, the network.
@@ -88,6 +90,18 @@ impl Network {
         };
         let _ = opened.insert(Opened { fetcher: fetcher.clone(), _runtime: runtime });
         Ok(fetcher)
+    }
+
+    /// The network alone, for what is not fetched. It lasts as long as this value.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let mut opened = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((client, _)) = &*opened {
+            return Ok(client.clone());
+        }
+        let runtime = runtime()?;
+        let client = Client::new(runtime.handle().clone(), options()?)?;
+        let _ = opened.insert((client.clone(), runtime));
+        Ok(client)
     }
 
     /// Opens a depot: its publishers and catalogs.

@@ -14,6 +14,7 @@ mod record;
 mod releng;
 mod test;
 mod tuf;
+mod upload;
 mod zone;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +40,7 @@ enum Command {
     Lock(lock::Arguments),
     Baseline(baseline::Arguments),
     Tuf(tuf::Arguments),
+    Upload(upload::Arguments),
     Layer(layer::Arguments),
     Zone(zone::Arguments),
     Image(image::Arguments),
@@ -61,6 +63,7 @@ impl Arguments {
             Command::Lock(arguments) => arguments.run(printer),
             Command::Baseline(arguments) => arguments.run(printer),
             Command::Tuf(arguments) => arguments.run(printer),
+            Command::Upload(arguments) => arguments.run(printer),
             Command::Layer(arguments) => arguments.run(printer),
             Command::Zone(arguments) => arguments.run(printer),
             Command::Image(arguments) => arguments.run(printer),

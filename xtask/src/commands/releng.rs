@@ -37,9 +37,18 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", default_value = "out/releng")]
     out: PathBuf,
 
-    /// A private key to sign with: Ed25519 in PKCS#8, PEM or DER (repeatable)
+    /// A private key to sign with: Ed25519, ECDSA P-256 or RSA in PKCS#8, PEM or DER (repeatable)
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
+
+    /// A root to sign under, taken over byte for byte (repeatable, `1.root.json` to the last)
+    #[arg(long = "root", value_name = "ROOT.json", requires = "keys")]
+    roots: Vec<PathBuf>,
+
+    /// Refuse to begin what cannot be a release: the sample, a throwaway key, stand-ins for ROMs,
+    /// a brand built for this machine
+    #[arg(long)]
+    release: bool,
 
     /// The system version (default: BASE-0.local+gitCOMMIT)
     #[arg(long, value_name = "V")]
@@ -84,6 +93,8 @@ impl Arguments {
             config: self.config,
             out: self.out,
             keys: self.keys,
+            roots: self.roots,
+            release: self.release,
             version: self.version,
             expires: self.expires,
             jobs: self.jobs,

@@ -3,10 +3,13 @@
 mod build;
 mod check;
 mod diff;
+mod edit;
 mod extract;
 mod list;
+mod merge;
 mod refresh;
 mod show;
+mod signing;
 mod verify;
 
 use std::path::Path;
@@ -34,6 +37,8 @@ enum Command {
     Extract(extract::Extract),
     Check(check::Check),
     Refresh(refresh::Refresh),
+    Edit(edit::Edit),
+    Merge(merge::Merge),
     Diff(diff::Diff),
 }
 
@@ -47,6 +52,8 @@ impl Arguments {
             Command::Extract(arguments) => arguments.run(printer),
             Command::Check(arguments) => arguments.run(printer),
             Command::Refresh(arguments) => arguments.run(printer),
+            Command::Edit(arguments) => arguments.run(printer),
+            Command::Merge(arguments) => arguments.run(printer),
             Command::Diff(arguments) => arguments.run(printer),
         }
     }
@@ -82,6 +89,9 @@ fn failure(error: tuf::Error) -> Failure {
         tuf::Error::Target { .. } => Failure::new(error).with_status(ExitStatus::Findings),
         tuf::Error::Unsigned { .. } => Failure::usage(error)
             .hint("give the keys of its root with --key, or make a new root with --new-root"),
+        tuf::Error::Edit { .. } | tuf::Error::SameTags { .. } | tuf::Error::Collision { .. } => {
+            Failure::usage(error)
+        }
         tuf::Error::Key { .. } | tuf::Error::Time(_) | tuf::Error::Version { .. } => {
             Failure::usage(error)
         }

@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) omicron: Option<Omicron>,
     /// The update repository.
     pub(crate) repository: Repository,
+    /// Firmware for it, by lists of hashes.
+    pub(crate) firmware: Vec<Firmware>,
     /// Where the file is; none for a config that was never one.
     #[serde(skip)]
     directory: Option<PathBuf>,
@@ -186,6 +188,22 @@ pub(crate) struct Repository {
     pub(crate) expires: Option<u32>,
 }
 
+/// `[[firmware]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Firmware {
+    /// By whom it is signed: `staging` or `production`.
+    pub(crate) environment: String,
+    /// The list: a BLAKE3 hash and a label a line.
+    pub(crate) list: PathBuf,
+    /// Directories with files named by hash, looked into first.
+    #[serde(default)]
+    pub(crate) directories: Vec<PathBuf>,
+    /// Addresses that are asked for `artifact/HASH`.
+    #[serde(default)]
+    pub(crate) from: Vec<String>,
+}
+
 /// A zone image: a path, or a table with `path` and the `sha256` that it must have.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "toml::Value")]
@@ -299,7 +317,8 @@ impl Config {
                 *path = base.join(&*path);
             }
         };
-        let Self { packages, templates, host, trampoline, omicron, repository, .. } = self;
+        let Self { packages, templates, host, trampoline, omicron, repository, firmware, .. } =
+            self;
         packages.origins.iter_mut().for_each(below);
         packages.cache.iter_mut().for_each(below);
         packages.lock.iter_mut().for_each(below);
@@ -317,6 +336,10 @@ impl Config {
             below(&mut omicron.artifacts);
         }
         repository.zone_files.iter_mut().map(|file| &mut file.path).for_each(below);
+        for firmware in firmware {
+            below(&mut firmware.list);
+            firmware.directories.iter_mut().for_each(below);
+        }
     }
 }
 

@@ -28,6 +28,7 @@ use zpool_image::Compression;
 use super::overlay::{self, Piece};
 use super::packages::{self, Origins};
 use super::pool;
+use super::release::{self, STAND_IN};
 use crate::failure::Failure;
 use crate::record::{self, OverlayRecord, Record, Tool};
 
@@ -490,7 +491,7 @@ impl Image {
                     None => {
                         job.log(format_args!("{board}: a stand-in"));
                         let text = format!(
-                            "This is not a boot ROM. It stands in for the {board} ROM of the {} \
+                            "{STAND_IN} It stands in for the {board} ROM of the {} \
                              image, which needs firmware that is not public. It does not boot.\n",
                             image.which.name()
                         );
@@ -515,9 +516,10 @@ impl Image {
         boards
     }
 
-    /// Whether any ROM is a stand-in.
+    /// Whether any ROM is a stand-in, made here or given.
     pub(crate) fn has_stand_ins(&self) -> bool {
         self.rom_boards().len() > self.roms.len()
+            || self.roms.iter().any(|(_, rom)| release::is_stand_in(rom))
     }
 
     /// The boards that a repository needs and nobody gave.

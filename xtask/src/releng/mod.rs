@@ -4,6 +4,7 @@ mod brand;
 mod check;
 pub(crate) mod config;
 mod finished;
+mod firmware;
 mod helios_build;
 mod image;
 mod lock;
@@ -11,6 +12,7 @@ mod overlay;
 mod packages;
 pub(crate) mod pool;
 mod progress;
+mod release;
 mod repository;
 mod result_set;
 mod sample;
@@ -40,6 +42,7 @@ use self::image::{Image, Places, Which};
 use self::overlay::{Packages, Piece, Zone};
 use self::packages::Origins;
 use self::pool::PoolRecord;
+use self::release::Blockers;
 use self::result_set::ResultSet;
 use self::summary::Summary;
 use crate::environment::{self, BuildClock, Checkout};
@@ -60,6 +63,10 @@ pub(crate) struct Request {
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Least time for compression instead of least space.
     pub(crate) fast: bool,
+    /// The roots to sign under.
+    pub(crate) roots: Vec<PathBuf>,
+    /// Nothing that only development may have is let through.
+    pub(crate) release: bool,
     /// The lock file must be there and stay as it is.
     pub(crate) locked: bool,
     /// Nothing is fetched from anywhere.
@@ -114,7 +121,7 @@ impl Settings {
                 (Config::read(&laid_out)?, version)
             }
         };
-        repository::check_keys(&request.keys)?;
+        repository::check_keys(&request.keys, &request.roots)?;
         let packages = &config.packages;
         let network = Network::new(request.offline, packages.cache.clone(), &packages.mirrors)?;
         Ok(Self { request, config, sample, clock, checkout, version, network })
@@ -334,18 +341,27 @@ fn graph(
     let config = &settings.config;
     let mut graph = Graph::new();
     let mut notices = Vec::new();
+    let mut blockers = Blockers::default();
     if settings.sample {
         notices.push(sample::NOTICE.to_owned());
+        blockers.add("it is the sample: give --config");
     }
     if settings.request.keys.is_empty() {
         notices.push(THROWAWAY.to_owned());
+        blockers.add("a throwaway key would sign: give --key");
     }
     if settings.request.fast || config.host.fast || config.trampoline.fast {
         notices.push(FAST.to_owned());
     }
 
     let brand = Brand::new(&directory, &work, settings.clock.seconds(), settings.request.offline)?;
-    notices.extend(brand.notice.clone());
+    if let Some(notice) = &brand.notice {
+        notices.push(notice.clone());
+        if settings.has_brand() {
+            blockers
+                .add(format!("{notice}: give `brand = false` in [packages] and a package of it"));
+        }
+    }
     let given = Origins::open(config, lock.as_ref(), &settings.network)?;
     let mut origins = given.clone();
     if settings.has_brand() {
@@ -361,6 +377,10 @@ fn graph(
         images.push((which, set.clone()));
         if let Some(finished) = &settings.image_config(which).image {
             graph.add(finished::job(which, finished, &set)?)?;
+            if release::has_stand_ins(finished) {
+                notices.push(stand_ins(which));
+                blockers.add(stand_ins(which));
+            }
             continue;
         }
         let places = Places { set, work: work.join(which.name()), store: work.join("contents") };
@@ -382,10 +402,8 @@ fn graph(
             )));
         }
         if image.has_stand_ins() {
-            notices.push(format!(
-                "ROMs of the {} image are stand-ins; they do not boot",
-                which.name()
-            ));
+            notices.push(stand_ins(which));
+            blockers.add(stand_ins(which));
         }
         // Only the host installs the brand that this run builds.
         let os_reads = match which {
@@ -407,10 +425,21 @@ fn graph(
             graph.add(job)?;
         }
     }
+    if settings.request.release {
+        blockers.refuse()?;
+    }
+    let mut found = Vec::new();
+    for list in &config.firmware {
+        let (job, one) = firmware::job(list, &settings.network, &directory)?;
+        graph.add(job)?;
+        found.push(one);
+    }
     let contents = repository::Contents {
         images,
+        firmware: found,
         zones: settings.zones(omicron.as_ref())?,
         keys: settings.request.keys.clone(),
+        roots: settings.request.roots.clone(),
         version: settings.version.clone(),
         expires: settings.request.expires.or(config.repository.expires).unwrap_or(config::EXPIRES),
         build_time: settings.clock.time,
@@ -419,6 +448,10 @@ fn graph(
         graph.add(job)?;
     }
     Ok((graph, notices))
+}
+
+fn stand_ins(which: Which) -> String {
+    format!("ROMs of the {} image are stand-ins; they do not boot", which.name())
 }
 
 /// The baseline, sealed against exactly the state that the packages made.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jobs::Job;
 use tuf::{BuildOptions, Input, Key, Variant, VerifyOptions};
 
+use super::firmware::Found;
 use super::image::{BOARDS, Which};
 use super::overlay::Zone;
 use crate::failure::Failure;
@@ -17,21 +18,24 @@ pub(crate) struct Contents {
     /// The output folders of the images.
     pub(crate) images: Vec<(Which, PathBuf)>,
     pub(crate) zones: Vec<Zone>,
+    pub(crate) firmware: Vec<Found>,
     pub(crate) keys: Vec<PathBuf>,
+    pub(crate) roots: Vec<PathBuf>,
     pub(crate) version: String,
     pub(crate) expires: u32,
     pub(crate) build_time: Timestamp,
 }
 
-/// Reads the keys once before anything runs, so that a bad one does not fail the last job.
-pub(crate) fn check_keys(keys: &[PathBuf]) -> Result<(), Failure> {
-    for path in keys {
+/// Reads keys and roots once before anything runs, so that a bad one does not fail the last job.
+pub(crate) fn check_keys(keys: &[PathBuf], roots: &[PathBuf]) -> Result<(), Failure> {
+    for (what, path) in keys.iter().map(|k| ("key", k)).chain(roots.iter().map(|r| ("root", r))) {
         if !path.exists() {
-            return Err(Failure::missing(format!("key {} is missing", path.display())));
+            return Err(Failure::missing(format!("{what} {} is missing", path.display())));
         }
-        Key::from_file(path).map_err(Failure::usage)?;
     }
-    Ok(())
+    let keys: Vec<Key> =
+        keys.iter().map(Key::from_file).collect::<Result<_, _>>().map_err(Failure::usage)?;
+    tuf::check_signers(&keys, roots).map_err(Failure::usage)
 }
 
 /// The jobs that make and judge `repo.zip` in a directory.
@@ -46,6 +50,7 @@ pub(crate) fn jobs(contents: Contents, set: &Path) -> Vec<Job> {
         }
         reads.extend(BOARDS.map(|board| directory.join(format!("{board}.rom"))));
     }
+    reads.extend(contents.firmware.iter().map(|found| found.marker.clone()));
     let build_time = contents.build_time;
     let build = Job::new("repository", {
         let (zip, root, sum) = (zip.clone(), root.clone(), sum.clone());
@@ -61,11 +66,13 @@ pub(crate) fn jobs(contents: Contents, set: &Path) -> Vec<Job> {
             for zone in contents.zones {
                 inputs.push(Input::Zone { path: zone.archive, file_name: Some(zone.file_name) });
             }
+            inputs.extend(contents.firmware.iter().flat_map(Found::inputs));
             let keys = contents.keys.iter().map(Key::from_file).collect::<Result<Vec<Key>, _>>()?;
             let report = tuf::build(&BuildOptions {
                 system_version: contents.version,
                 inputs,
                 keys,
+                roots: contents.roots,
                 expires_days: contents.expires,
                 build_time,
                 out: zip,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tuf::{Key, RefreshOptions, RootChange};
+use tuf::{Key, RefreshOptions, RootChange, SigningRoot};
 
 use crate::environment::BuildClock;
 use crate::exit_status::ExitStatus;
@@ -12,7 +12,8 @@ use crate::printer::{self, Printer};
 
 /// Give a repository a new expiry: metadata only, targets are taken over as they are.
 ///
-/// It is replaced by one rename. Its roots stay, so whoever trusts one of them accepts the result;
+/// Only the end of the zip is written, in place, if its metadata is there, else all of it beside it
+/// and renamed. Its roots stay, so whoever trusts one of them accepts the result;
 /// a next version with the new expiry is added when the last one expires too soon. The time is
 /// SOURCE_DATE_EPOCH, else now.
 #[derive(Debug, Args)]
@@ -57,9 +58,10 @@ impl Refresh {
             zip: self.zip,
             trust_root: self.trust_root,
             keys: keys.map_err(super::failure)?,
-            new_root: self.new_root,
+            root: if self.new_root { SigningRoot::New } else { SigningRoot::Own },
             expires_days: self.expires,
             build_time: BuildClock::read()?.time,
+            digest: self.json,
         };
         let report = tuf::refresh(&options).map_err(super::failure)?;
         if report.root == RootChange::New {
