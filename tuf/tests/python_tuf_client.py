@@ -12,6 +12,7 @@ import datetime
 import http.server
 import json
 import pathlib
+import re
 import sys
 import tempfile
 import threading
@@ -67,7 +68,9 @@ def main():
         # There is no public way to say what time it is.
         updater._trusted_set.reference_time = at.replace(tzinfo=datetime.timezone.utc)
         updater.refresh()
-        names = json.loads(archive.read("repo/metadata/targets.json"))["signed"]["targets"]
+        # With consistent snapshots its version is before the name.
+        (role,) = [n for n in archive.namelist() if re.fullmatch(r"repo/metadata/(\d+\.)?targets\.json", n)]
+        names = json.loads(archive.read(role))["signed"]["targets"]
         for name in sorted(names):
             information = updater.get_targetinfo(name)
             if information is None:
