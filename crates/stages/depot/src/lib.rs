@@ -17,6 +17,7 @@
 //! manifest/0/STEM@VERSION          a manifest; stem and version are percent-encoded
 //! file/0/SHA1, file/1/SHA1         a payload, as it is stored (gzip)
 //! info/0/STEM@VERSION              a description for people
+//! status/0                         JSON: how many packages each publisher has
 //! ```
 
 mod client;
@@ -25,6 +26,7 @@ mod publishers;
 mod respond;
 mod server;
 mod site;
+mod status;
 
 pub use client::{Depot, Options};
 pub use server::{Error, Server};

@@ -17,14 +17,20 @@ use percent_encoding::percent_decode_str;
 use crate::info;
 use crate::publishers;
 use crate::server::Shared;
+use crate::status;
 
 type Body = BoxBody<Bytes, io::Error>;
 
-const VERSIONS: &str = concat!(
-    "pkg-server cargo-xtask-",
-    env!("CARGO_PKG_VERSION"),
-    "\ncatalog 1\nfile 0 1\ninfo 0\nmanifest 0\npublisher 0 1\nversions 0\n"
-);
+/// The operations that are answered, each with its versions.
+const OPERATIONS: &[(&str, &[u32])] = &[
+    ("catalog", &[1]),
+    ("file", &[0, 1]),
+    ("info", &[0]),
+    ("manifest", &[0]),
+    ("publisher", &[0, 1]),
+    ("status", &[0]),
+    ("versions", &[0]),
+];
 const TEXT: &str = "text/plain; charset=utf-8";
 /// Pieces in which payloads are sent.
 const PIECE: usize = 64 << 10;
@@ -38,6 +44,10 @@ struct Refusal(StatusCode, String);
 
 fn refuse(status: StatusCode, text: impl Into<String>) -> Refusal {
     Refusal(status, text.into())
+}
+
+fn bad(text: impl Into<String>) -> Refusal {
+    refuse(StatusCode::BAD_REQUEST, text)
 }
 
 fn not_found(text: impl Into<String>) -> Refusal {
@@ -102,11 +112,11 @@ fn answer(
     path: &str,
     range: Option<HeaderValue>,
 ) -> Result<Response<Body>, Refusal> {
-    let bad = || refuse(StatusCode::BAD_REQUEST, "the path is not UTF-8");
+    let not_text = |_| bad("the path is not UTF-8");
     let words: Vec<String> = path
         .trim_matches('/')
         .split('/')
-        .map(|word| Ok(percent_decode_str(word).decode_utf8().map_err(|_| bad())?.into_owned()))
+        .map(|word| Ok(percent_decode_str(word).decode_utf8().map_err(not_text)?.into_owned()))
         .collect::<Result<_, Refusal>>()?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (publisher, named, words) = match words.split_first() {
@@ -116,13 +126,15 @@ fn answer(
         _ => (shared.default.as_str(), false, words.as_slice()),
     };
     match words {
-        ["versions", "0"] => Ok(whole(TEXT, NOW, VERSIONS)),
+        ["versions", "0"] => Ok(whole(TEXT, NOW, versions())),
+        ["status", "0"] => {
+            let publishers = names(shared, publisher, named);
+            let status = status::print(&publishers, &shared.default, &shared.catalogs);
+            Ok(whole("application/json; charset=utf-8", NOW, status))
+        }
         ["publisher", "0" | "1"] => {
-            let names = match named {
-                true => vec![publisher.to_owned()],
-                false => shared.publishers.clone(),
-            };
-            Ok(whole("application/vnd.pkg5.info", NOW, publishers::print(&names)))
+            let publishers = names(shared, publisher, named);
+            Ok(whole("application/vnd.pkg5.info", NOW, publishers::print(&publishers)))
         }
         ["catalog", "1", name] => {
             let key = (publisher.to_owned(), (*name).to_owned());
@@ -155,16 +167,53 @@ fn answer(
             };
             payload(stored, range)
         }
-        _ => Err(not_found(format!("there is no operation {path} here; see versions/0"))),
+        words => Err(unknown(path, words)),
+    }
+}
+
+/// The publisher that a request is for, or all of them.
+fn names(shared: &Shared, publisher: &str, named: bool) -> Vec<String> {
+    match named {
+        true => vec![publisher.to_owned()],
+        false => shared.publishers.clone(),
+    }
+}
+
+/// `versions/0`: one operation a line.
+fn versions() -> String {
+    let mut text = format!("pkg-server cargo-xtask-{}\n", env!("CARGO_PKG_VERSION"));
+    for (operation, versions) in OPERATIONS {
+        text += operation;
+        for version in *versions {
+            text += &format!(" {version}");
+        }
+        text += "\n";
+    }
+    text
+}
+
+/// Why there is nothing at a path. Clients take *not found* for *not supported*, and try another
+/// version; everything else is their mistake.
+fn unknown(path: &str, words: &[&str]) -> Refusal {
+    let operation = words.first().copied().unwrap_or_default();
+    let Some((_, versions)) = OPERATIONS.iter().find(|(name, _)| *name == operation) else {
+        return not_found(format!("there is no operation {path} here; see versions/0"));
+    };
+    match words.get(1).map(|version| version.parse::<u32>()) {
+        None => bad(format!("the version of the operation {operation} is missing")),
+        Some(Err(_)) => bad(format!("the version of the operation {operation} is no number")),
+        Some(Ok(version)) if !versions.contains(&version) => {
+            not_found(format!("version {version} of the operation {operation} is not supported"))
+        }
+        Some(Ok(_)) => bad(format!("the operation {operation} has no such operands")),
     }
 }
 
 /// `STEM@VERSION`, or a whole FMRI.
 fn package(publisher: &str, name: &str) -> Result<Fmri, Refusal> {
-    let fmri =
-        Fmri::parse(name).map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let fmri = Fmri::parse(name).map_err(|error| bad(error.to_string()))?;
     if fmri.version.is_none() {
-        return Err(refuse(StatusCode::BAD_REQUEST, format!("{name} has no version")));
+        return Err(bad(format!("{name} has no version")));
     }
     Ok(if fmri.publisher.is_some() { fmri } else { fmri.with_publisher(publisher) })
 }

@@ -376,6 +376,13 @@ fn curl_agrees() {
         assert!(publishers.contains("\"name\": \"extra\""), "{publishers}");
         assert_eq!(publishers.contains("example.com"), !path.starts_with("/extra"));
     }
+    for (path, both) in [("/status/0", true), ("/extra/status/0/", false)] {
+        let status: serde_json::Value = serde_json::from_str(&text(&[], path)).unwrap();
+        let publishers = status["repository"]["publishers"].as_object().unwrap();
+        assert_eq!(publishers.len(), 1 + usize::from(both));
+        assert_eq!(publishers["extra"]["package-count"], 1);
+        assert!(!both || publishers["example.com"]["package-version-count"] == 2);
+    }
     let catalog = site.path("repo/publisher/example.com/catalog/catalog.base.C");
     for path in ["/catalog/1/catalog.base.C", "/example.com/catalog/1/catalog.base.C"] {
         assert_eq!(get(&[], path), fs::read(&catalog).unwrap());
@@ -409,8 +416,15 @@ fn curl_agrees() {
     for (arguments, path, status) in [
         (&[][..], "/search/1/x".to_owned(), "404"),
         (&[], "/".to_owned(), "404"),
+        (&[], "/catalog".to_owned(), "400"),
+        (&[], "/catalog/one/catalog.attrs".to_owned(), "400"),
+        (&[], "/catalog/0".to_owned(), "404"),
+        (&[], "/catalog/1".to_owned(), "400"),
+        (&[], "/file/1/a/b".to_owned(), "400"),
+        (&[], "/example.com/manifest/1/x@1".to_owned(), "404"),
+        (&["-I"], "/nothing/0".to_owned(), "404"),
         (&[], format!("/file/1/{}", "0".repeat(40)), "404"),
-        (&["--path-as-is"], "/file/1/../../../pkg5.repository".to_owned(), "404"),
+        (&["--path-as-is"], "/file/1/../../../pkg5.repository".to_owned(), "400"),
         (&["--path-as-is"], "/catalog/1/..%2F..%2F..%2Fpkg5.repository".to_owned(), "404"),
         (&[], "/manifest/0/app%2Fhello@9".to_owned(), "404"),
         (&[], "/manifest/0/app%2Fhello".to_owned(), "400"),
