@@ -65,6 +65,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether some address had a certificate that is not accepted.
+    pub fn is_untrusted(&self) -> bool {
+        match self {
+            Self::Failed { attempts, .. } => {
+                attempts.iter().any(|attempt| matches!(attempt.problem, Problem::Certificate(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether every address said that it does not have the item.
     pub fn is_absent(&self) -> bool {
         match self {
@@ -104,6 +114,9 @@ pub enum Problem {
     /// No connection, or it broke.
     #[error("{0}")]
     Connection(String),
+    /// The server cannot show that it is who it says.
+    #[error("its certificate is not accepted: {0}")]
+    Certificate(String),
     /// Redirections lead nowhere.
     #[error("it redirects too often")]
     Redirections,
@@ -148,7 +161,7 @@ impl Problem {
                 (400..500).contains(status) && !matches!(status, 408 | 416 | 425 | 429)
                     || matches!(status, 300..400 | 501 | 505)
             }
-            Self::Redirections | Self::Long { .. } => true,
+            Self::Certificate(_) | Self::Redirections | Self::Long { .. } => true,
             _ => false,
         }
     }

@@ -1,5 +1,6 @@
 //! How to deal with the network.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,10 +23,13 @@ pub struct Options {
     pub slowest: u64,
     /// Attempts in a row that bring nothing new before an item is given up.
     pub attempts: u32,
-    /// The pause before the second attempt; each further one is twice as long.
+    /// The pause before the second attempt, at most; each further one is twice as long.
     pub first_pause: Duration,
     /// The longest pause, also where a server asks for a longer one.
     pub longest_pause: Duration,
+    /// What pauses follow from beside that: each is shortened by up to one half, so that not all
+    /// who failed at once come back at once. The default is another one each time.
+    pub seed: u64,
     /// The longest chain of redirections.
     pub redirections: usize,
     /// Proxies, the first that fits an address serves it. None are found out.
@@ -61,6 +65,7 @@ impl Default for Options {
             attempts: 5,
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(30),
+            seed: RandomState::new().hash_one(0),
             redirections: 5,
             proxies: Vec::new(),
             no_proxy: None,

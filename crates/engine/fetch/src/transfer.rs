@@ -3,15 +3,17 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, RANGE};
 use store::Partial;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
+use crate::certificate::refused;
 use crate::client::whole;
+use crate::pause::{pause, retry_after};
 use crate::{Attempt, Client, Error, Item, Problem};
 
 /// How one attempt ended that did not bring everything.
@@ -87,8 +89,7 @@ impl Client {
                 next += 1;
             }
             if !urls.is_empty() && fruitless < options.attempts && !is_final {
-                let pause = options.first_pause * 2u32.saturating_pow(fruitless.saturating_sub(1));
-                let pause = pause.max(asked.unwrap_or_default()).min(options.longest_pause);
+                let pause = pause(options, &item.what, fruitless, asked);
                 self.unless_stopped(item, async { sleep(pause).await })?;
             }
         }
@@ -160,7 +161,7 @@ impl Client {
                 0
             }
             _ => {
-                let pause = retry_after(response.headers());
+                let pause = retry_after(response.headers(), SystemTime::now());
                 let problem = Problem::Status { status: status.as_u16() };
                 return Err(Stop::Problem(problem, pause));
             }
@@ -225,13 +226,13 @@ fn note(attempts: &mut Vec<Attempt>, url: &Url, problem: Problem) {
 }
 
 fn connection(error: &reqwest::Error) -> Problem {
-    if error.is_redirect() { Problem::Redirections } else { Problem::Connection(whole(error)) }
-}
-
-/// Seconds that a server asks to wait for. Dates are not understood: their pause is ours.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    if error.is_redirect() {
+        return Problem::Redirections;
+    }
+    match refused(error) {
+        Some(problem) => Problem::Certificate(problem),
+        None => Problem::Connection(whole(error)),
+    }
 }
 
 /// `bytes FROM-TO/LENGTH`, `bytes FROM-TO/*` or `bytes */LENGTH`.

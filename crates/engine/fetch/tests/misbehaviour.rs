@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fetch::{Client, Error, Fetcher, Item, Options, Problem, Proxy, Url};
-use misbehaving_depot::{Fault, MisbehavingDepot};
+use misbehaving_depot::{Authority, Certificate, Fault, MisbehavingDepot};
 use store::{Name, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -437,4 +437,55 @@ fn authorities_must_be_certificates() {
     let options = Options { authorities: vec![file.clone()], ..bench.options.clone() };
     let error = Client::new(bench.runtime.handle().clone(), options).unwrap_err().to_string();
     assert!(error.contains("ca.pem"), "{error}");
+}
+
+/// A bench whose client trusts an authority beside the system's, and the file with that.
+fn trusting(authority: &Authority) -> (Bench, tempfile::NamedTempFile) {
+    let mut bench = Bench::new();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, authority.pem()).unwrap();
+    bench.options.authorities = vec![file.path().to_owned()];
+    (bench, file)
+}
+
+#[test]
+fn https_with_an_authority_of_ones_own() {
+    let authority = Authority::new().unwrap();
+    let (bench, _file) = trusting(&authority);
+    let secured = authority.secure(&bench.depot.url(), Certificate::Good).unwrap();
+    let url = Url::parse(&secured.url()).unwrap().join("/have/a").unwrap();
+    // A transfer that breaks goes on over TLS as well.
+    bench.depot.order("/have/a", Fault::Truncate(100_000));
+    bench.get_from("/have/a", vec![url]).unwrap();
+    assert_eq!(bench.depot.bytes("/have/a"), SIZE as u64);
+}
+
+#[test]
+fn certificates_that_are_not_trusted_are_refused_at_once() {
+    let (authority, stranger) = (Authority::new().unwrap(), Authority::new().unwrap());
+    for (certificate, known, words) in [
+        (Certificate::Good, false, "no authority that is trusted here vouches for it"),
+        (Certificate::OtherHost, true, "it is for other.example.com, not for 127.0.0.1"),
+        (Certificate::Expired, true, "it has expired"),
+    ] {
+        let (bench, _file) = trusting(&authority);
+        let by = if known { &authority } else { &stranger };
+        let secured = by.secure(&bench.depot.url(), certificate).unwrap();
+        let url = Url::parse(&secured.url()).unwrap().join("/have/a").unwrap();
+        let error = bench.get_from("/have/a", vec![url]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("its certificate is not accepted: "), "{text}");
+        assert!(text.contains(words) && !text.contains("times"), "{text}");
+        assert!(matches!(&Bench::problems(&error)[..], [Problem::Certificate(_)]), "{text}");
+        // Nothing was asked for.
+        assert_eq!(bench.depot.requests("/"), 0);
+    }
+}
+
+#[test]
+fn https_is_not_http() {
+    let bench = Bench::new();
+    let url = bench.depot.url().replace("http:", "https:");
+    let error = bench.get_from("/have/a", vec![url.parse().unwrap()]).unwrap_err();
+    assert!(matches!(&Bench::problems(&error)[..], [Problem::Connection(_)]), "{error}");
 }

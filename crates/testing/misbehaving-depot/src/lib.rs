@@ -4,6 +4,8 @@
 //! what it sends, and does to the next requests whatever [`Fault`] was ordered for them. It is
 //! written on sockets, without an HTTP library: those would refuse to do half of this.
 //!
+//! An [`Authority`] puts TLS before any server, with a [`Certificate`] that is good or is not.
+//!
 //! ```
 //! use misbehaving_depot::{Fault, MisbehavingDepot};
 //!
@@ -16,7 +18,9 @@
 
 mod answer;
 mod fault;
+mod secure;
 mod server;
 
 pub use fault::Fault;
+pub use secure::{Authority, Certificate, Secured};
 pub use server::{MisbehavingDepot, Served};
