@@ -121,7 +121,8 @@ impl Packages for ImagePackages<'_> {
 
     fn change_variant(&mut self, proto: &mut Proto, variant: &str, value: &str) -> Outcome {
         let variants = [(variant.to_owned(), value.to_owned())];
-        let report = ips::change_variants(proto, &variants, self.origins, &self.options)?;
+        let change = if self.foresees { ips::foresee_variants } else { ips::change_variants };
+        let report = change(proto, &variants, self.origins, &self.options)?;
         self.note(&report);
         Ok(())
     }
@@ -134,7 +135,8 @@ impl Packages for ImagePackages<'_> {
             _ => return Err(format!("facet value `{value}`: expected true, false or none").into()),
         };
         let facets = [(facet.to_owned(), value)];
-        let report = ips::change_facets(proto, &facets, self.origins, &self.options)?;
+        let change = if self.foresees { ips::foresee_facets } else { ips::change_facets };
+        let report = change(proto, &facets, self.origins, &self.options)?;
         self.note(&report);
         Ok(())
     }

@@ -146,6 +146,14 @@ impl Action {
         self.get(self.kind.key_attribute())
     }
 
+    /// The names of all that a published action has in the store of its publisher: its payload,
+    /// and of a signature the certificates between its own and one that is trusted.
+    pub fn stored(&self) -> impl Iterator<Item = &str> {
+        let payload = self.kind.has_payload().then_some(self.payload.as_deref()).flatten();
+        let chain = (self.kind == ActionKind::Signature).then(|| self.get("chain")).flatten();
+        payload.into_iter().chain(chain.into_iter().flat_map(str::split_whitespace))
+    }
+
     /// Checks what must hold of an action before it is published. Says what is wrong.
     pub fn validate(&self) -> Result<(), String> {
         crate::validate::check(self)
@@ -174,6 +182,17 @@ impl std::str::FromStr for Action {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signature_has_a_chain_in_the_store() {
+        let stored = |text: &str| {
+            Action::parse(text).unwrap().stored().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(stored("file ab path=x"), ["ab"]);
+        assert_eq!(stored("signature ab chain=\"cd ef\" algorithm=rsa-sha256"), ["ab", "cd", "ef"]);
+        assert!(stored("signature algorithm=sha256 value=00").is_empty());
+        assert!(stored("set name=chain value=ab").is_empty());
+    }
 
     #[test]
     fn names_go_both_ways() {

@@ -11,7 +11,7 @@ use crate::archive::{BLOCK, INDEX, INDEX_COMMENT};
 use crate::atomic::{beside, persist};
 use crate::origin::{Origin, StoredPayload};
 use crate::payload::Tee;
-use crate::{Error, Fmri, Manifest, PackageArchive, Payload, Timestamp};
+use crate::{Action, Error, Fmri, Manifest, PackageArchive, Payload, Timestamp};
 
 /// What a member of an archive that is being written will hold.
 enum Content<'a> {
@@ -117,8 +117,7 @@ impl<'a> Plan<'a> {
         self.directory(&format!("{base}/pkg"));
         self.directory(&format!("{base}/pkg/{stem}"));
         self.add(format!("{base}/pkg/{stem}/{version}"), Content::Text(text));
-        let payloads = manifest.actions().filter(|action| action.kind.has_payload());
-        for sha1 in payloads.filter_map(|action| action.payload.as_ref()) {
+        for sha1 in manifest.actions().flat_map(Action::stored) {
             // Reading the size opens the payload, so a missing one stops before anything is
             // written.
             let size = origin.stored_payload(publisher, sha1)?.size;
@@ -127,7 +126,7 @@ impl<'a> Plan<'a> {
             self.directory(&format!("{files}/{}", &sha1[..2]));
             self.add(
                 format!("{files}/{}/{sha1}", &sha1[..2]),
-                Content::Payload { publisher, sha1: sha1.clone(), size },
+                Content::Payload { publisher, sha1: sha1.to_owned(), size },
             );
         }
         Ok(())

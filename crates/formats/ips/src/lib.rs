@@ -79,8 +79,8 @@ pub use image::{
 pub use import::{ImportOptions, Unpackaged, import_root};
 pub use install::{
     InstallOptions, Report, approve_ca_certificate, change_facets, change_variants, create_image,
-    foresee, install, install_chosen, optional_dependencies, purge_history, set_properties,
-    set_publisher, uninstall,
+    foresee, foresee_facets, foresee_variants, install, install_chosen, optional_dependencies,
+    purge_history, set_properties, set_publisher, uninstall,
 };
 pub use link::{link_target, normal_path};
 pub use lock::{Change, ChangeKind, Lock, LockOrigin, LockedOrigin, LockedPackage, diff};

@@ -21,8 +21,13 @@ use crate::{Action, ActionKind, Error, Line, Manifest};
 /// How to read manifests in source form.
 #[derive(Debug, Clone, Default)]
 pub struct Mogrify {
-    /// Values of macros, by name. A macro without value is an error where it is used.
+    /// Values of macros, by name.
     pub macros: BTreeMap<String, String>,
+    /// Whether a macro without value stays as it is, as pkgmogrify(1) leaves it; otherwise it is an
+    /// error where it is used.
+    pub keep_unknown: bool,
+    /// Whether [`Mogrified::notes`] are wanted.
+    pub explain: bool,
     /// Where included files are looked for, after the directory of the file that includes.
     pub include_directories: Vec<PathBuf>,
 }
@@ -34,6 +39,9 @@ pub struct Mogrified {
     pub actions: Option<Vec<Located>>,
     /// What transforms printed, one text per `print`.
     pub printed: Vec<String>,
+    /// What transforms did to actions, in lines: those that belong before the action of that
+    /// index. They are comments of [`Mogrified::source_text`].
+    pub notes: BTreeMap<usize, Vec<String>>,
 }
 
 /// An action and the place it comes from.
@@ -72,15 +80,28 @@ impl Mogrified {
     /// content says `NOHASH`. None when a transform said `abort`.
     pub fn source_text(&self) -> Option<String> {
         let mut text = String::new();
-        for located in self.actions.as_ref()? {
-            let mut action = located.action.clone();
-            if action.payload.is_none() && action.kind == ActionKind::File {
-                action.payload = Some("NOHASH".to_owned());
+        let notes = |text: &mut String, at: usize| {
+            for note in self.notes.get(&at).into_iter().flatten() {
+                text.push_str(&format!("# {note}\n"));
             }
-            text.push_str(&format!("{action}\n"));
+        };
+        let actions = self.actions.as_ref()?;
+        for (at, located) in actions.iter().enumerate() {
+            notes(&mut text, at);
+            text.push_str(&format!("{}\n", source_action(&located.action)));
         }
+        notes(&mut text, actions.len());
         Some(text)
     }
+}
+
+/// An action as a source manifest has it.
+fn source_action(action: &Action) -> Action {
+    let mut action = action.clone();
+    if action.payload.is_none() && action.kind == ActionKind::File {
+        action.payload = Some("NOHASH".to_owned());
+    }
+    action
 }
 
 /// How deep includes and macros may nest; deeper is a cycle.
@@ -95,9 +116,14 @@ struct Input {
 
 impl Input {
     /// Applies the transforms.
-    fn run(self) -> Result<Mogrified, Error> {
-        let mut run =
-            Run { transforms: &self.transforms, printed: Vec::new(), actions: Vec::new() };
+    fn run(self, explain: bool) -> Result<Mogrified, Error> {
+        let mut run = Run {
+            transforms: &self.transforms,
+            explain,
+            printed: Vec::new(),
+            actions: Vec::new(),
+            notes: BTreeMap::new(),
+        };
         let mut package = PackageValues::default();
         for entry in self.entries {
             let wanted = match entry {
@@ -112,18 +138,20 @@ impl Input {
                 }
             };
             if !wanted {
-                return Ok(Mogrified { actions: None, printed: run.printed });
+                return Ok(Mogrified { actions: None, printed: run.printed, notes: run.notes });
             }
         }
-        Ok(Mogrified { actions: Some(run.actions), printed: run.printed })
+        Ok(Mogrified { actions: Some(run.actions), printed: run.printed, notes: run.notes })
     }
 }
 
 /// The application of all transforms to all actions.
 struct Run<'a> {
     transforms: &'a [Transform],
+    explain: bool,
     printed: Vec<String>,
     actions: Vec<Located>,
+    notes: BTreeMap<usize, Vec<String>>,
 }
 
 impl Run<'_> {
@@ -138,6 +166,7 @@ impl Run<'_> {
         let mut emitted = Vec::new();
         let whole = located.is_none();
         for transform in self.transforms {
+            let before = if self.explain { located.clone() } else { None };
             match transform.apply(located.as_mut(), package)? {
                 Outcome::Continue => {}
                 Outcome::Drop => located = None,
@@ -147,6 +176,11 @@ impl Run<'_> {
                     self.printed.extend(message);
                     return Ok(false);
                 }
+            }
+            if let Some(before) = before
+                && located.as_ref() != Some(&before)
+            {
+                self.note(transform, &before, located.as_ref());
             }
             if located.is_none() && !whole {
                 break;
@@ -164,6 +198,17 @@ impl Run<'_> {
         }
         Ok(true)
     }
+
+    /// Notes what a transform did to an action.
+    fn note(&mut self, transform: &Transform, before: &Located, after: Option<&Located>) {
+        let after = after
+            .map_or("dropped".to_owned(), |located| source_action(&located.action).to_string());
+        self.notes.entry(self.actions.len()).or_default().extend([
+            format!(" Action: {}", source_action(&before.action)),
+            format!("Applied: {}", transform.describe()),
+            format!(" Result: {after}"),
+        ]);
+    }
 }
 
 impl Mogrify {
@@ -175,7 +220,7 @@ impl Mogrify {
             self.read(file.as_ref(), 0, &mut input)?;
             input.entries.push(None);
         }
-        input.run()
+        input.run(self.explain)
     }
 
     /// The same for a manifest that is published already: its actions are taken as they are,
@@ -198,7 +243,7 @@ impl Mogrify {
             self.read(file.as_ref(), 0, &mut input)?;
             input.entries.push(None);
         }
-        input.run()
+        input.run(self.explain)
     }
 
     fn read(&self, path: &Path, depth: usize, input: &mut Input) -> Result<(), Error> {
@@ -274,6 +319,7 @@ impl Mogrify {
         for _ in 0..DEEPEST {
             let mut result = String::with_capacity(line.len());
             let mut rest = line.as_str();
+            let mut replaced = false;
             while let Some((before, after)) = rest.split_once("$(") {
                 let refuse = |problem: String| {
                     let offset = logical.text.find("$(").unwrap_or(0);
@@ -283,14 +329,22 @@ impl Mogrify {
                 };
                 let (name, after) =
                     after.split_once(')').ok_or_else(|| refuse("$( without )".to_owned()))?;
-                let value = self.macros.get(name).ok_or_else(|| {
-                    refuse(format!("the macro $({name}) has no value; define {name}"))
-                })?;
                 result.push_str(before);
-                result.push_str(value);
+                match self.macros.get(name) {
+                    Some(value) => {
+                        result.push_str(value);
+                        replaced = true;
+                    }
+                    None if self.keep_unknown => result.push_str(&format!("$({name})")),
+                    None => {
+                        return Err(refuse(format!(
+                            "the macro $({name}) has no value; define {name}"
+                        )));
+                    }
+                }
                 rest = after;
             }
-            if rest.len() == line.len() {
+            if !replaced {
                 return Ok(line);
             }
             result.push_str(rest);
@@ -367,6 +421,13 @@ mod tests {
         assert_eq!(text("set name=v value=$(V)\n"), "set name=v value=1.2\n");
         assert_eq!(text("set name=v value=$(TWO)\n"), "set name=v value=1.2-1.2\n");
         assert_eq!(text("$(OFF)dir path=a\n$(EMPTY)file path=b\n"), "file NOHASH path=b\n");
+        let kept = Mogrify { keep_unknown: true, ..Mogrify::default() };
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("m"), "dir path=$(NONE)/$(V\n").unwrap();
+        assert!(kept.run(&[directory.path().join("m")]).is_err());
+        std::fs::write(directory.path().join("m"), "dir path=$(NONE)/$(V) x=$\n").unwrap();
+        let text = kept.run(&[directory.path().join("m")]).unwrap().source_text().unwrap();
+        assert_eq!(text, "dir path=\"$(NONE)/$(V)\" x=$\n");
         for (bad, problem) in [
             ("\ndir path=$(NONE)\n", "m:2:10: the macro $(NONE) has no value; define NONE"),
             ("dir path=$(V\n", "m:1:10: $( without )"),

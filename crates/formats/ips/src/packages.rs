@@ -108,6 +108,18 @@ impl Packages {
         Ok(all.into_iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(f, _)| f).collect())
     }
 
+    /// Fetches manifests that will be asked for, many at once, where they are not at hand. What
+    /// cannot be had is an error when it is asked for.
+    pub fn prefetch(&self, fmris: &[&Fmri]) {
+        if let Self::Origin(origin) = self {
+            let wanted: Vec<(&Fmri, Option<&proto::Digest>)> =
+                fmris.iter().map(|fmri| (*fmri, None)).collect();
+            if let Err(error) = origin.prefetch_manifests(&wanted) {
+                tracing::debug!(%error, "not all manifests are at hand");
+            }
+        }
+    }
+
     /// The manifest of one of them.
     pub fn manifest(&self, fmri: &Fmri) -> Result<Arc<Manifest>, Error> {
         match self {

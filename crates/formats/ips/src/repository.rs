@@ -19,7 +19,7 @@ use crate::catalog::CatalogBuilder;
 use crate::image::ini::Ini;
 use crate::origin::{Origin, StoredPayload};
 use crate::payload::is_hash;
-use crate::{Catalog, Error, Fmri, Manifest, Payload, Timestamp, unquote};
+use crate::{Action, Catalog, Error, Fmri, Manifest, Payload, Timestamp, unquote};
 
 /// A file repository.
 #[derive(Debug)]
@@ -288,8 +288,7 @@ impl Repository {
             let text = from.manifest_text(fmri)?;
             let manifest = Manifest::parse(format!("{} {fmri}", from.location().display()), &text)?;
             let publisher = fmri.publisher.clone().unwrap_or_default();
-            for action in manifest.actions().filter(|action| action.kind.has_payload()) {
-                let sha1 = action.payload.as_deref().unwrap_or_default();
+            for sha1 in manifest.actions().flat_map(Action::stored) {
                 self.copy_payload(&publisher, sha1, from, &publisher)?;
             }
             self.add_manifest(fmri, &text)?;

@@ -30,6 +30,9 @@ pub struct Republication {
 pub struct Republished {
     /// Each package's old name and its new one; none if a transform said `abort`.
     pub packages: Vec<(Fmri, Option<Fmri>)>,
+    /// Packages, by their old names, that were signed and are not any more: whoever changes a
+    /// manifest cannot keep its signatures.
+    pub unsigned: Vec<Fmri>,
     /// What transforms printed.
     pub printed: Vec<String>,
 }
@@ -40,10 +43,13 @@ struct Prepared {
     new: Fmri,
     text: String,
     payloads: Vec<String>,
+    /// Whether it lost signatures.
+    unsigned: bool,
 }
 
 /// Republishes packages of an origin. Dependencies stay as they are unless a transform changes
-/// them; signatures do not survive. Everything is read and checked before the repository changes.
+/// them. What is the same as before, to its name and publisher, keeps its signatures; anything else
+/// loses them, as they would be wrong. Everything is read and checked before the repository changes.
 pub fn republish(
     repository: &mut Repository,
     from: &dyn Origin,
@@ -81,6 +87,7 @@ pub fn republish(
         result.printed.extend(printed);
         if let Some(package) = &package {
             repository.add_manifest(&package.new, &package.text)?;
+            result.unsigned.extend(package.unsigned.then(|| old.clone()));
         }
         result.packages.push((old.clone(), package.map(|package| package.new)));
     }
@@ -96,7 +103,9 @@ fn prepare(
     let manifest = from.manifest(old)?;
     let mogrified = options.mogrify.run_published(&manifest, &options.transforms)?;
     let Some(mut actions) = mogrified.actions else { return Ok((None, mogrified.printed)) };
-    actions.retain(|located| located.action.kind != ActionKind::Signature);
+    let is_signature = |located: &Located| located.action.kind == ActionKind::Signature;
+    let signatures: Vec<Action> =
+        actions.extract_if(.., |located| is_signature(located)).map(|found| found.action).collect();
     for located in &actions {
         validate(located)?;
     }
@@ -134,6 +143,15 @@ fn prepare(
     let others = actions.iter().filter(|located| !is_name(located));
     let actions = std::iter::once(Action::set("pkg.fmri", new.long()))
         .chain(others.map(|located| located.action.clone()));
+    let mut actions: Vec<Action> = actions.collect();
+    let others = manifest.actions().filter(|action| action.kind != ActionKind::Signature);
+    let same = actions.iter().eq(others);
+    let unsigned = !same && !signatures.is_empty();
+    if same {
+        payloads.extend(signatures.iter().flat_map(Action::stored).map(str::to_owned));
+        actions.extend(signatures);
+    }
     let text = Manifest::from_actions("", actions).to_string();
-    Ok((Some(Prepared { old: old.clone(), new, text, payloads }), mogrified.printed))
+    let prepared = Prepared { old: old.clone(), new, text, payloads, unsigned };
+    Ok((Some(prepared), mogrified.printed))
 }

@@ -15,6 +15,7 @@ use crate::{Action, ActionKind, Error};
 pub(crate) struct Transform {
     file: Arc<Path>,
     line: usize,
+    text: String,
     kinds: Vec<ActionKind>,
     package: bool,
     conditions: Vec<(String, Regex)>,
@@ -65,6 +66,7 @@ impl Transform {
         let mut transform = Self {
             file,
             line,
+            text: text.to_owned(),
             kinds: Vec::new(),
             package: false,
             conditions: Vec::new(),
@@ -91,6 +93,12 @@ impl Transform {
             transform.conditions.push((key, start(&pattern)?));
         }
         Ok(transform)
+    }
+
+    /// The transform and its place, for people.
+    pub(crate) fn describe(&self) -> String {
+        let Self { text, file, line, .. } = self;
+        format!("<transform {text}> (file {} line {line})", file.display())
     }
 
     /// Applies this to an action, or to the package as a whole.

@@ -392,3 +392,62 @@ fn what_cannot_be_republished() {
         assert_eq!(packages, 0, "{transforms}: nothing is published");
     }
 }
+
+#[test]
+fn signatures_stay_with_what_did_not_change() {
+    let site = Site::new();
+    let path = |name: &str| site.directory.path().join(name);
+    let from = Repository::create(path("signed"), "example.com").unwrap();
+    let certificates = ["the signer", "the authority"].map(|text| {
+        fs::write(path("certificate"), text).unwrap();
+        from.add_payload("example.com", &path("certificate")).unwrap().sha1
+    });
+    let time = time("20260102T030405Z");
+    let fmri: Fmri = "pkg://example.com/a@1.0,5.11-1:20260102T030405Z".parse().unwrap();
+    let text = format!(
+        "set name=pkg.fmri value={fmri}\nset name=pkg.summary value=a\nsignature {} \
+         algorithm=rsa-sha256 chain={} value=00 version=0\n",
+        certificates[0], certificates[1]
+    );
+    let (stem, version) = fmri.quoted().unwrap();
+    let directory = path("signed/publisher/example.com/pkg").join(stem);
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join(version), &text).unwrap();
+    Repository::open(path("signed")).unwrap().write_catalogs(time).unwrap();
+    let from = Repository::open(path("signed")).unwrap();
+
+    let archive = path("signed.p5p");
+    PackageArchive::write(&archive, &from, from.packages(), time).unwrap();
+    let copy = PackageArchive::open(&archive).unwrap();
+    for sha1 in &certificates {
+        assert!(copy.stored_payload("example.com", sha1).is_ok(), "the chain goes along");
+    }
+    let again = |to: &str, transform: &str, publisher: Option<&str>| {
+        fs::write(path("change.mog"), transform).unwrap();
+        let options = Republication {
+            transforms: vec![path("change.mog")],
+            mogrify: Mogrify::default(),
+            publisher: publisher.map(str::to_owned),
+            timestamp: None,
+            date: time,
+        };
+        let mut to = Repository::create(path(to), "example.com").unwrap();
+        let done = republish(&mut to, &copy, copy.packages(), &options).unwrap();
+        let new = done.packages[0].1.clone().unwrap();
+        (to.manifest_text(&new).unwrap(), done.unsigned, to)
+    };
+    let (same, unsigned, to) = again("same", "", None);
+    assert_eq!(same, text);
+    assert!(unsigned.is_empty() && to.stored_payload("example.com", &certificates[1]).is_ok());
+    for (to, transform, publisher) in [
+        ("changed", "<transform set name=pkg.summary -> edit value a b>", None),
+        ("renamed", "", Some("other")),
+    ] {
+        let (changed, unsigned, _) = again(to, transform, publisher);
+        assert!(!changed.contains("signature"), "{changed}");
+        assert_eq!(unsigned, [fmri.clone()]);
+    }
+    // Whoever takes them away himself need not be told.
+    let (none, unsigned, _) = again("bare", "<transform signature -> drop>", None);
+    assert!(!none.contains("signature ") && unsigned.is_empty(), "{none}");
+}

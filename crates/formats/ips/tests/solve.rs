@@ -263,12 +263,15 @@ fn of_a_group_what_is_avoided_or_gone_is_left_out() {
         short(&solve(&image, &depot.origins(), &names(request)).unwrap())
     };
     assert_eq!(of(&proto, &["some"]), ["a@1", "some@1"]);
-    put(&mut proto, "var/pkg/state/avoid_set", r#"[1,{"a":"avoid","b":"obsolete"}]"#);
+    put(&mut proto, "var/pkg/state/avoid_set", r#"[1,{"a":"avoid","b":"implicit-avoid"}]"#);
     assert_eq!(of(&proto, &["some"]), ["b@1", "some@1"], "what is avoided is no choice");
     assert_eq!(of(&proto, &["none"]), ["none@1"], "nothing is left");
     assert_eq!(of(&proto, &["needs", "some"]), ["a@1", "b@1", "needs@1", "some@1"]);
     assert_eq!(of(&proto, &["none", "a"]), ["a@1", "none@1"], "asked for is not avoided");
 
+    put(&mut proto, "var/pkg/state/avoid_set", r#"[1,{"a":"avoided"}]"#);
+    let error = Image::read(&proto).unwrap_err().to_string();
+    assert!(error.contains("a: \"avoid\", \"implicit-avoid\" or"), "{error}");
     put(&mut proto, "var/pkg/state/avoid_set", "[1]");
     let error = Image::read(&proto).unwrap_err().to_string();
     assert_eq!(error, "var/pkg/state/avoid_set: `[1,{...}]` was expected");

@@ -1,4 +1,13 @@
 //! What an image holds back: packages that it avoids and packages that it freezes.
+//!
+//! ```text
+//! state/avoid_set      [1,{"STEM":"avoid"|"implicit-avoid"|"obsolete", ...}]
+//! state/frozen_dict    [1,{"STEM":["pkg:/STEM@VERSION",COMMENT|null,SECONDS], ...}]
+//! ```
+//!
+//! A group does not pull in what is there as `avoid`. The other two tell only why something that
+//! a group names is not installed: nothing allowed it, or it is obsolete. Somebody may freeze a
+//! package at a part of a version (`1.2`): every version within it is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +17,7 @@ use serde_json::Value;
 use super::read_text;
 use crate::{Error, Fmri, Version};
 
-const AVOIDED: &str = "var/pkg/state/avoid_set";
+pub(crate) const AVOIDED: &str = "var/pkg/state/avoid_set";
 const FROZEN: &str = "var/pkg/state/frozen_dict";
 
 /// A package that an image holds at a version.
@@ -22,10 +31,31 @@ pub struct Freeze {
 
 /// The names of the packages that groups do not pull in.
 pub(super) fn avoided(proto: &Proto) -> Result<BTreeSet<String>, Error> {
-    let Some(entries) = read(proto, AVOIDED)? else { return Ok(BTreeSet::new()) };
-    // A package may also be kept here as `obsolete`: a group once named it and it was gone.
-    let avoided = |value: &Value| value.as_str() != Some("obsolete");
-    Ok(entries.into_iter().filter(|(_, value)| avoided(value)).map(|(stem, _)| stem).collect())
+    let mut avoided = BTreeSet::new();
+    for (stem, value) in read(proto, AVOIDED)?.unwrap_or_default() {
+        match value.as_str() {
+            Some("avoid") => avoided.extend([stem]),
+            Some("implicit-avoid" | "obsolete") => {}
+            _ => {
+                let problem = format!(
+                    "{stem}: \"avoid\", \"implicit-avoid\" or \"obsolete\" was expected; found {value}"
+                );
+                return Err(Error::damaged(AVOIDED, problem));
+            }
+        }
+    }
+    Ok(avoided)
+}
+
+/// The text of `avoid_set`: what is avoided, and what groups name that is not installed for other
+/// reasons.
+pub(crate) fn print_avoided(avoided: &BTreeSet<&str>, implicit: &BTreeSet<&str>) -> String {
+    let entry = |word: &'static str| move |stem: &&str| ((*stem).to_owned(), Value::from(word));
+    let implicit = implicit.iter().map(entry("implicit-avoid"));
+    let entries: BTreeMap<String, Value> =
+        implicit.chain(avoided.iter().map(entry("avoid"))).collect();
+    let entries: serde_json::Map<String, Value> = entries.into_iter().collect();
+    Value::from(vec![Value::from(1), Value::Object(entries)]).to_string()
 }
 
 /// What is frozen, by name.

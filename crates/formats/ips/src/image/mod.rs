@@ -26,6 +26,7 @@ use proto::{Proto, ProtoPath};
 pub use config::{ImageConfig, Mediation, Publisher};
 pub(crate) use exclude::ExcludePatterns;
 pub use holds::Freeze;
+pub(crate) use holds::{AVOIDED, print_avoided};
 pub(crate) use mediators::Mediators;
 pub use owners::{Owners, system_gid, system_uid};
 pub(crate) use state::Metadata as StateMetadata;

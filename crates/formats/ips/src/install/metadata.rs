@@ -7,8 +7,8 @@ use proto::ProtoPath;
 use super::fetch::Origins;
 use super::stage::Stage;
 use crate::catalog::CatalogBuilder;
-use crate::image::{CONFIG, ImageConfig, StateMetadata, manifest_path};
-use crate::{Chosen, Error, Image, State};
+use crate::image::{AVOIDED, CONFIG, ImageConfig, StateMetadata, manifest_path, print_avoided};
+use crate::{ActionKind, Chosen, Error, Fmri, Image, State};
 
 /// Directories that every image has.
 const DIRECTORIES: [&str; 10] = [
@@ -50,8 +50,8 @@ pub(crate) fn write_packages(
     }
     if !stage.manifest.contains(&stage.path("var/pkg/lock")?) {
         stage.write("var/pkg/lock", b"", 0o755)?;
-        stage.write("var/pkg/state/avoid_set", b"[1,{}]", 0o644)?;
     }
+    write_avoided(stage, image, packages)?;
     let kept: BTreeSet<String> =
         packages.iter().map(|package| manifest_path(&package.fmri)).collect();
     for gone in image.packages.iter().map(|package| manifest_path(&package.fmri)) {
@@ -77,7 +77,7 @@ pub(crate) fn write_packages(
         };
         let there = image.packages.iter().find(|there| there.fmri == package.fmri);
         let metadata = StateMetadata {
-            states: states(package, there.map_or(&[], |there| there.states.as_slice())),
+            states: states(image, package, there.map_or(&[], |there| there.states.as_slice())),
             last_install: there
                 .and_then(|there| there.last_install.clone())
                 .or_else(|| Some(now.clone())),
@@ -104,6 +104,35 @@ pub(crate) fn write_packages(
     forget_caches(stage)
 }
 
+/// Writes what groups name and is not installed. What was asked for by name is no longer avoided,
+/// and what was taken away while a group names it is from now on.
+fn write_avoided(stage: &mut Stage<'_>, image: &Image, packages: &[Chosen]) -> Result<(), Error> {
+    let installed: BTreeSet<&str> = packages.iter().map(|package| &*package.fmri.stem).collect();
+    let depends = packages.iter().flat_map(|package| package.manifest.of_kind(ActionKind::Depend));
+    let groups = depends.filter(|depend| {
+        matches!(depend.get("type"), Some("group" | "group-any")) && image.allows(depend)
+    });
+    let named: BTreeSet<String> = groups
+        .flat_map(|depend| depend.attributes.list("fmri"))
+        .filter_map(|fmri| Some(Fmri::parse(fmri).ok()?.stem))
+        .filter(|stem| !installed.contains(&**stem))
+        .collect();
+    let asked: BTreeSet<&str> =
+        packages.iter().filter(|package| package.manual).map(|p| &*p.fmri.stem).collect();
+    let mut avoided: BTreeSet<&str> = image.avoided.iter().map(String::as_str).collect();
+    avoided.retain(|stem| !asked.contains(stem));
+    let removed = image.packages.iter().map(|package| &*package.fmri.stem);
+    avoided.extend(removed.filter(|stem| named.contains(*stem)));
+    let implicit: BTreeSet<&str> =
+        named.iter().map(String::as_str).filter(|stem| !avoided.contains(stem)).collect();
+    let text = print_avoided(&avoided, &implicit);
+    let path = stage.path(AVOIDED)?;
+    if stage.text(AVOIDED)?.as_deref() == Some(&*text) && stage.manifest.contains(&path) {
+        return Ok(());
+    }
+    stage.write(AVOIDED, text.as_bytes(), 0o644)
+}
+
 /// Everything that pkg(1) derives from the rest no longer fits.
 fn forget_caches(stage: &mut Stage<'_>) -> Result<(), Error> {
     let cache = stage.path("var/pkg/cache")?;
@@ -119,12 +148,18 @@ fn forget_caches(stage: &mut Stage<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn states(package: &Chosen, before: &[State]) -> Vec<State> {
+fn states(image: &Image, package: &Chosen, before: &[State]) -> Vec<State> {
     let mut states: BTreeSet<State> = before
         .iter()
         .copied()
-        .filter(|state| !matches!(state, State::Upgradable | State::Manual))
+        .filter(|state| !matches!(state, State::Upgradable | State::Manual | State::Frozen))
         .collect();
+    let version = package.fmri.version.as_ref();
+    if let (Some(freeze), Some(version)) = (image.frozen.get(&package.fmri.stem), version)
+        && version.within(&freeze.version)
+    {
+        states.insert(State::Frozen);
+    }
     states.extend([State::Known, State::Installed]);
     if package.manual {
         states.insert(State::Manual);

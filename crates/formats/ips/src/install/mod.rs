@@ -24,8 +24,8 @@ use delivery::Delivery;
 use fetch::{Origins, Payloads};
 use files::Files;
 pub use settings::{
-    approve_ca_certificate, change_facets, change_variants, create_image, optional_dependencies,
-    purge_history, set_properties, set_publisher,
+    approve_ca_certificate, change_facets, change_variants, create_image, foresee_facets,
+    foresee_variants, optional_dependencies, purge_history, set_properties, set_publisher,
 };
 use stage::Stage;
 
@@ -132,7 +132,7 @@ pub fn uninstall(
 }
 
 /// Changes an image to other packages and settings.
-pub(crate) fn change(
+fn change(
     proto: &mut Proto,
     image: &Image,
     config: ImageConfig,

@@ -6,7 +6,7 @@ use sha1::{Digest as _, Sha1};
 use super::fetch::Origins;
 use super::metadata::{write_config, write_packages};
 use super::stage::Stage;
-use super::{InstallOptions, Report, change};
+use super::{Change, InstallOptions, Report};
 use crate::image::{ImageConfig, Publisher};
 use crate::{Error, Image, Origin, Timestamp, Variants, solve};
 
@@ -117,7 +117,27 @@ pub fn change_variants(
     origins: &[&dyn Origin],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
-    reconfigure(proto, origins, options, |config| {
+    set_variants(proto, variants, origins, options, Payloads::Fetched)
+}
+
+/// Does what [`change_variants`] does without payloads, as [`foresee`](super::foresee()) does.
+pub fn foresee_variants(
+    proto: &mut Proto,
+    variants: &[(String, String)],
+    origins: &[&dyn Origin],
+    options: &InstallOptions,
+) -> Result<Report, Error> {
+    set_variants(proto, variants, origins, options, Payloads::Foreseen)
+}
+
+fn set_variants(
+    proto: &mut Proto,
+    variants: &[(String, String)],
+    origins: &[&dyn Origin],
+    options: &InstallOptions,
+    payloads: Payloads,
+) -> Result<Report, Error> {
+    reconfigure(proto, origins, options, payloads, |config| {
         for (name, value) in variants {
             config.set_variant(name, value);
         }
@@ -132,7 +152,27 @@ pub fn change_facets(
     origins: &[&dyn Origin],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
-    reconfigure(proto, origins, options, |config| {
+    set_facets(proto, facets, origins, options, Payloads::Fetched)
+}
+
+/// Does what [`change_facets`] does without payloads, as [`foresee`](super::foresee()) does.
+pub fn foresee_facets(
+    proto: &mut Proto,
+    facets: &[(String, Option<bool>)],
+    origins: &[&dyn Origin],
+    options: &InstallOptions,
+) -> Result<Report, Error> {
+    set_facets(proto, facets, origins, options, Payloads::Foreseen)
+}
+
+fn set_facets(
+    proto: &mut Proto,
+    facets: &[(String, Option<bool>)],
+    origins: &[&dyn Origin],
+    options: &InstallOptions,
+    payloads: Payloads,
+) -> Result<Report, Error> {
+    reconfigure(proto, origins, options, payloads, |config| {
         for (name, value) in facets {
             config.set_facet(name, *value);
         }
@@ -143,6 +183,7 @@ fn reconfigure(
     proto: &mut Proto,
     origins: &[&dyn Origin],
     options: &InstallOptions,
+    payloads: Payloads,
     edit: impl FnOnce(&mut ImageConfig),
 ) -> Result<Report, Error> {
     let image = Image::read(proto)?;
@@ -154,7 +195,7 @@ fn reconfigure(
     }
     let wanted = Image { config: config.clone(), ..image.clone() };
     let chosen = solve(&wanted, origins, &[])?;
-    change(proto, &image, config, chosen, origins, options)
+    Change { proto, image: &image, config, chosen }.carry_out(origins, options, payloads)
 }
 
 /// The packages that the installed packages named by `patterns` depend on with `optional`, and
