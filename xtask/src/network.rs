@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::environment;
 use crate::failure::Failure;
+use crate::releng::config::Packages;
 
 /// Opens depots. Nothing is done before the first one; clones share everything.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,8 @@ pub(crate) struct Network {
     mirrors: Vec<Url>,
     /// The store, where it is not the user's.
     directory: Option<PathBuf>,
+    /// PEM files of authorities that are trusted besides those of the system and the environment.
+    authorities: Vec<PathBuf>,
     opened: Arc<Mutex<Option<Opened>>>,
     /// A client that stores nothing.
     sender: Arc<Mutex<Option<(Client, Runtime)>>>,
@@ -63,14 +66,18 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 }
 
 impl Network {
-    /// `directory` is the store, if it is not to be the user's.
-    pub(crate) fn new(
-        offline: bool,
-        directory: Option<PathBuf>,
-        mirrors: &[String],
-    ) -> Result<Self, Failure> {
-        let mirrors = mirrors.iter().map(|mirror| url(mirror)).collect::<Result<_, _>>()?;
-        Ok(Self { offline, mirrors, directory, opened: Arc::default(), sender: Arc::default() })
+    /// As a config has it; offline, only what is in the store is there.
+    pub(crate) fn new(offline: bool, packages: &Packages) -> Result<Self, Failure> {
+        let mirrors =
+            packages.mirrors.iter().map(|mirror| url(mirror)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            offline,
+            mirrors,
+            directory: packages.cache.clone(),
+            authorities: packages.authorities.clone(),
+            opened: Arc::default(),
+            sender: Arc::default(),
+        })
     }
 
     /// The store and, unless offline, the network.
@@ -85,7 +92,7 @@ impl Network {
             (Fetcher::offline(store), None)
         } else {
             let runtime = runtime()?;
-            let client = Client::new(runtime.handle().clone(), options()?)?;
+            let client = Client::new(runtime.handle().clone(), options(&self.authorities)?)?;
             (Fetcher::online(store, client), Some(runtime))
         };
         let _ = opened.insert(Opened { fetcher: fetcher.clone(), _runtime: runtime });
@@ -99,7 +106,7 @@ impl Network {
             return Ok(client.clone());
         }
         let runtime = runtime()?;
-        let client = Client::new(runtime.handle().clone(), options()?)?;
+        let client = Client::new(runtime.handle().clone(), options(&self.authorities)?)?;
         let _ = opened.insert((client.clone(), runtime));
         Ok(client)
     }
@@ -127,16 +134,25 @@ impl Network {
 
     /// What a depot could not do, with what to do about it.
     fn failure(&self, error: ips::Error) -> Failure {
-        match self.offline {
-            true => Failure::missing(error)
-                .hint("run once without --offline, or with the store of a run that did"),
-            false => Failure::new(error),
+        if self.offline {
+            return Failure::missing(error)
+                .hint("run once without --offline, or with the store of a run that did");
+        }
+        let refused = matches!(&error, ips::Error::Origin { source, .. }
+            if source.downcast_ref().is_some_and(fetch::Error::is_untrusted));
+        let failure = Failure::new(error);
+        match refused {
+            true => failure.hint(
+                "authorities are added as PEM files: SSL_CERT_FILE in the environment, or \
+                 `authorities` in [packages] of a config",
+            ),
+            false => failure,
         }
     }
 }
 
-/// Proxies and authorities as the environment names them.
-fn options() -> Result<fetch::Options, Failure> {
+/// Proxies and authorities as the environment names them, and further authorities.
+fn options(authorities: &[PathBuf]) -> Result<fetch::Options, Failure> {
     let network = environment::network();
     let proxies = [
         proxy(network.http_proxy)?.map(Proxy::Http),
@@ -146,7 +162,7 @@ fn options() -> Result<fetch::Options, Failure> {
     Ok(fetch::Options {
         proxies: proxies.into_iter().flatten().collect(),
         no_proxy: network.no_proxy,
-        authorities: network.certificates.into_iter().collect(),
+        authorities: network.certificates.into_iter().chain(authorities.iter().cloned()).collect(),
         ..fetch::Options::default()
     })
 }

@@ -33,6 +33,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "LOCK")]
     since: Option<PathBuf>,
 
+    /// Fetch nothing: what depots have must be in the store
+    #[arg(long)]
+    offline: bool,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -40,7 +44,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let request = Request { config: self.config, ..Request::default() };
+        let request = Request { config: self.config, offline: self.offline, ..Request::default() };
         let checked = releng::check(request, self.since.as_deref())?;
         if self.json {
             printer.json(&checked)?;

@@ -11,6 +11,7 @@ mod republish;
 mod resolve;
 mod search;
 mod serve;
+mod signatures;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,6 +22,7 @@ use ips::{Packages, Timestamp};
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::{Network, is_url};
 use crate::printer::Printer;
 
 /// Work on IPS packages, without pkg(7).
@@ -42,22 +44,25 @@ enum Command {
     Generate(generate::Generate),
     Resolve(resolve::Resolve),
     Republish(republish::Republish),
+    Signatures(signatures::Signatures),
     Serve(serve::Serve),
 }
 
 impl Arguments {
     pub(crate) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let network = &Network::default();
         match self.command {
-            Command::List(arguments) => arguments.run(printer),
-            Command::Contents(arguments) => arguments.run(printer),
-            Command::Info(arguments) => arguments.run(printer),
-            Command::Search(arguments) => arguments.run(printer),
-            Command::Diff(arguments) => arguments.run(printer),
-            Command::Lint(arguments) => arguments.run(printer),
+            Command::List(arguments) => arguments.run(network, printer),
+            Command::Contents(arguments) => arguments.run(network, printer),
+            Command::Info(arguments) => arguments.run(network, printer),
+            Command::Search(arguments) => arguments.run(network, printer),
+            Command::Diff(arguments) => arguments.run(network, printer),
+            Command::Lint(arguments) => arguments.run(network, printer),
             Command::Mogrify(arguments) => arguments.run(printer),
             Command::Generate(arguments) => arguments.run(printer),
-            Command::Resolve(arguments) => arguments.run(printer),
-            Command::Republish(arguments) => arguments.run(printer),
+            Command::Resolve(arguments) => arguments.run(network, printer),
+            Command::Republish(arguments) => arguments.run(network, printer),
+            Command::Signatures(arguments) => arguments.run(network, printer),
             Command::Serve(arguments) => arguments.run(printer),
         }
     }
@@ -71,8 +76,11 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Opens an image, a repository or a package archive.
-fn open(place: &Path) -> Result<Packages, Failure> {
+/// Opens an image, a repository, a package archive or a depot.
+fn open(place: &Path, network: &Network) -> Result<Packages, Failure> {
+    if is_url(place) {
+        return Ok(Packages::Origin(Box::new(network.open(&place.to_string_lossy())?)));
+    }
     if !place.exists() {
         return Err(Failure::missing(format!("{} is missing", place.display())));
     }

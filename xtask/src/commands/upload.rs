@@ -149,7 +149,7 @@ impl Arguments {
         if !self.no_verify && !self.verify(&mut options, printer)? {
             return Ok(ExitStatus::Findings);
         }
-        let network = Network::new(false, None, &[])?;
+        let network = Network::default();
         let client = match &destination {
             Destination::Http { .. } => Some(network.client()?),
             _ => None,

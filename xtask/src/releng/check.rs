@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::brand::Brand;
 use super::image::{DATASET, Image, KERNEL, Which};
+use super::overlay;
 use super::packages::{self, Origins};
 use super::{Request, Settings};
 use crate::failure::Failure;
@@ -123,6 +124,11 @@ impl Rehearsal<'_> {
         }
         let mut last = Proto::new(store);
         self.rehearse(&plans.last, &mut last, &mut context)?;
+        for (path, entry) in overlay::foresee(&self.image.pieces)?.iter() {
+            if !last.manifest.contains(path) {
+                last.manifest.replace(path.clone(), entry.clone());
+            }
+        }
         for directory in &self.image.directories {
             let plan = genproto(directory, Modes::AsOnDisk).map_err(Failure::usage)?;
             self.rehearse(&plan, &mut last, &mut context)?;

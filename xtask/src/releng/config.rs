@@ -44,6 +44,8 @@ pub(crate) struct Packages {
     pub(crate) origins: Vec<PathBuf>,
     /// Depots that are asked for payloads before the origins.
     pub(crate) mirrors: Vec<String>,
+    /// PEM files of certification authorities that are trusted besides the system's.
+    pub(crate) authorities: Vec<PathBuf>,
     /// The store of what comes from depots, in place of the user's.
     pub(crate) cache: Option<PathBuf>,
     /// Packages of both images, in place of the templates' own list.
@@ -321,6 +323,7 @@ impl Config {
             self;
         packages.origins.iter_mut().for_each(below);
         packages.cache.iter_mut().for_each(below);
+        packages.authorities.iter_mut().for_each(below);
         packages.lock.iter_mut().for_each(below);
         templates.directory.iter_mut().for_each(below);
         templates.external.iter_mut().for_each(below);

@@ -123,7 +123,7 @@ impl Settings {
         };
         repository::check_keys(&request.keys, &request.roots)?;
         let packages = &config.packages;
-        let network = Network::new(request.offline, packages.cache.clone(), &packages.mirrors)?;
+        let network = Network::new(request.offline, packages)?;
         Ok(Self { request, config, sample, clock, checkout, version, network })
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use omicron_zone_package::config::{self, PackageName};
 use oxide_archive::{Options, SetOwners};
-use proto::Digest;
+use proto::{Digest, Entry, FileContent, Kind, Manifest, ProtoPath};
 
 use super::config::{Method, Omicron};
 use crate::failure::Failure;
@@ -169,6 +169,58 @@ pub(crate) fn make_tree(pieces: &[Piece], tree: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What [`make_tree`] would make, without contents: of archives only the names are read.
+pub(crate) fn foresee(pieces: &[Piece]) -> Result<Manifest, Failure> {
+    let (directory, private) = (proto::Metadata::root(0o755), proto::Metadata::root(0o700));
+    let empty = Kind::File(FileContent { size: 0, digest: None });
+    let file = Entry::new(empty, proto::Metadata::root(0o644));
+    let mut tree = Manifest::new();
+    let mut put = |path: &str, entry: Entry| -> Result<(), Failure> {
+        let path = ProtoPath::new(path)?;
+        let mut above = path.parent();
+        while let Some(parent) = above.filter(|parent| !parent.is_root() && !tree.contains(parent))
+        {
+            above = parent.parent();
+            tree.replace(parent, Entry::directory(directory));
+        }
+        tree.replace(path, entry);
+        Ok(())
+    };
+    put("root", Entry::directory(private))?;
+    put("root/.profile", file.clone())?;
+    for piece in pieces {
+        let below = format!("opt/oxide/{}", piece.service);
+        if piece.method == Method::Bundle {
+            put(&format!("{below}.tar.gz"), file.clone())?;
+            continue;
+        }
+        put(&below, Entry::directory(directory))?;
+        let options = Options { make_parents: Some(directory), ..Options::plain() };
+        let archive = oxide_archive::check(&piece.archive, &options)?;
+        for (path, entry) in archive.manifest.iter().filter(|(path, _)| !path.is_root()) {
+            let is_service = path.as_bytes() == SERVICE_MANIFEST.as_bytes()
+                && matches!(entry.kind, Kind::File(_));
+            let mut entry = entry.clone();
+            if let Kind::Hardlink { target } = &mut entry.kind {
+                *target = ProtoPath::new(&below)?.join(target.as_bytes())?;
+            }
+            match is_service {
+                true => put(&service_path(piece), entry)?,
+                false => put(&format!("{below}/{path}"), entry)?,
+            }
+        }
+    }
+    Ok(tree)
+}
+
+/// The service that an archive brings.
+const SERVICE_MANIFEST: &str = "pkg/manifest.xml";
+
+/// Where it goes in the image.
+fn service_path(piece: &Piece) -> String {
+    format!("lib/svc/manifest/site/{}.xml", piece.service)
+}
+
 fn install(piece: &Piece, oxide: &Path, tree: &Path) -> Result<(), Failure> {
     let directory = oxide.join(&piece.service);
     make_directory(&directory, 0o755)?;
@@ -178,11 +230,10 @@ fn install(piece: &Piece, oxide: &Path, tree: &Path) -> Result<(), Failure> {
         ..Options::plain()
     };
     oxide_archive::unpack(&piece.archive, &directory, &options)?;
-    let manifest = directory.join("pkg/manifest.xml");
+    let manifest = directory.join(SERVICE_MANIFEST);
     if manifest.is_file() {
-        let site = tree.join("lib/svc/manifest/site");
-        make_directory(&site, 0o755)?;
-        let to = site.join(format!("{}.xml", piece.service));
+        let to = tree.join(service_path(piece));
+        make_directory(to.parent().unwrap_or(tree), 0o755)?;
         fs::rename(&manifest, &to).map_err(|error| cannot("move", &manifest, &error))?;
         // The directory is left alone where there is more in it.
         let _ = fs::remove_dir(directory.join("pkg"));
@@ -274,6 +325,16 @@ mod tests {
             |path: &str| fs::metadata(tree.join(path)).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode("root"), 0o700);
         assert_eq!(mode("opt/oxide/mg-ddm/ddmd"), 0o755);
+
+        // What is foreseen is what is made; a directory that is left empty may stay.
+        let made = proto::import_directory(&tree, proto::Owners::Root).unwrap();
+        let paths = |manifest: &Manifest| -> Vec<String> {
+            let all = manifest.iter().filter(|(path, _)| !path.is_root());
+            all.map(|(path, entry)| format!("{path} {:o}", entry.metadata.mode)).collect()
+        };
+        let mut foreseen = paths(&foresee(&pieces).unwrap());
+        foreseen.retain(|path| path != "opt/oxide/mg-ddm/pkg 755");
+        assert_eq!(foreseen, paths(&made));
     }
 
     #[test]

@@ -20,6 +20,13 @@ pub(crate) fn refused(error: &reqwest::Error) -> Option<String> {
     }
 }
 
+/// The names of a certificate, each of which is told as `KIND("NAME")`.
+fn hosts(presented: &[String]) -> String {
+    let names: Vec<&str> =
+        presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
+    if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
+}
+
 fn meaning(problem: &CertificateError) -> String {
     use CertificateError::{
         BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
@@ -33,11 +40,9 @@ fn meaning(problem: &CertificateError) -> String {
         Expired | ExpiredContext { .. } => "it has expired".to_owned(),
         NotValidYet | NotValidYetContext { .. } => "it is not valid yet".to_owned(),
         Revoked => "it was revoked".to_owned(),
-        NotValidForNameContext { expected, presented } => format!(
-            "it is for {}, not for {}",
-            if presented.is_empty() { "nobody".to_owned() } else { presented.join(", ") },
-            expected.to_str()
-        ),
+        NotValidForNameContext { expected, presented } => {
+            format!("it is for {}, not for {}", hosts(presented), expected.to_str())
+        }
         NotValidForName => "it is for another host".to_owned(),
         other => other.to_string(),
     }

@@ -189,7 +189,10 @@ mod tests {
             Action::parse(text).unwrap().stored().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(stored("file ab path=x"), ["ab"]);
-        assert_eq!(stored("signature ab chain=\"cd ef\" algorithm=rsa-sha256"), ["ab", "cd", "ef"]);
+        assert_eq!(
+            stored("signature ab chain=\"cd ef\" algorithm=rsa-sha256 value=00"),
+            ["ab", "cd", "ef"]
+        );
         assert!(stored("signature algorithm=sha256 value=00").is_empty());
         assert!(stored("set name=chain value=ab").is_empty());
     }

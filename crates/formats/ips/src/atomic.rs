@@ -12,7 +12,8 @@ use crate::Error;
 /// Makes a directory and its missing parents, 0755 whatever the umask: other users must be able
 /// to read a repository.
 pub(crate) fn create_directory(path: &Path) -> Result<(), Error> {
-    if path.is_dir() {
+    // Nothing is above the first word of a relative path but where one is.
+    if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
     if let Some(parent) = path.parent() {

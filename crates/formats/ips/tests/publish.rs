@@ -445,7 +445,7 @@ fn signatures_stay_with_what_did_not_change() {
     ] {
         let (changed, unsigned, _) = again(to, transform, publisher);
         assert!(!changed.contains("signature"), "{changed}");
-        assert_eq!(unsigned, [fmri.clone()]);
+        assert_eq!(unsigned, std::slice::from_ref(&fmri));
     }
     // Whoever takes them away himself need not be told.
     let (none, unsigned, _) = again("bare", "<transform signature -> drop>", None);

@@ -32,7 +32,9 @@ pub struct Contents {
 /// The manifests of packages, byte for byte, one after the other.
 pub fn manifests(packages: &Packages, patterns: &[String]) -> Result<String, Error> {
     let mut text = String::new();
-    for fmri in packages.select(patterns)? {
+    let selected = packages.select(patterns)?;
+    packages.prefetch(&selected);
+    for fmri in selected {
         match packages {
             Packages::Image { .. } => text += &packages.manifest(fmri)?.to_string(),
             Packages::Origin(origin) => text += &origin.manifest_text(fmri)?,
@@ -58,7 +60,9 @@ pub fn contents(
     }
     let sort = if options.sort.is_empty() { &columns[..1] } else { &options.sort[..] };
     let mut rows = Vec::new();
-    for fmri in packages.select(patterns)? {
+    let selected = packages.select(patterns)?;
+    packages.prefetch(&selected);
+    for fmri in selected {
         let manifest = packages.manifest(fmri)?;
         for action in manifest.actions() {
             let allowed = packages.image().is_none_or(|image| image.allows(action));

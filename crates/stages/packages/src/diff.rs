@@ -69,6 +69,13 @@ pub fn diff(old: &Packages, new: &Packages, patterns: &[String]) -> Result<Diff,
     };
     let mut diff = Diff::default();
     let stems: BTreeSet<&String> = old_packages.keys().chain(new_packages.keys()).collect();
+    let both =
+        |stem: &&&String| old_packages.contains_key(**stem) && new_packages.contains_key(**stem);
+    let common: Vec<&&String> = stems.iter().filter(both).collect();
+    for (packages, fmris) in [(old, &old_packages), (new, &new_packages)] {
+        let fmris: Vec<&Fmri> = common.iter().filter_map(|stem| fmris.get(**stem)).collect();
+        packages.prefetch(&fmris);
+    }
     for stem in stems {
         match (old_packages.get(stem), new_packages.get(stem)) {
             (Some(left), Some(right)) => {

@@ -37,6 +37,8 @@ pub struct Info {
     pub size: u64,
     /// The licences it delivers.
     pub licenses: Vec<String>,
+    /// The algorithms of its signatures. Whether they are right is not said here.
+    pub signatures: Vec<String>,
 }
 
 fn as_text<S: serde::Serializer>(fmri: &Fmri, serializer: S) -> Result<S::Ok, S::Error> {
@@ -45,7 +47,9 @@ fn as_text<S: serde::Serializer>(fmri: &Fmri, serializer: S) -> Result<S::Ok, S:
 
 /// Describes packages: those that patterns name, or all.
 pub fn info(packages: &Packages, patterns: &[String]) -> Result<Vec<Info>, Error> {
-    packages.select(patterns)?.into_iter().map(|fmri| describe(packages, fmri)).collect()
+    let selected = packages.select(patterns)?;
+    packages.prefetch(&selected);
+    selected.into_iter().map(|fmri| describe(packages, fmri)).collect()
 }
 
 fn describe(packages: &Packages, fmri: &Fmri) -> Result<Info, Error> {
@@ -85,6 +89,10 @@ fn describe(packages: &Packages, fmri: &Fmri) -> Result<Info, Error> {
         licenses: manifest
             .of_kind(ActionKind::License)
             .filter_map(|action| action.get("license").map(str::to_owned))
+            .collect(),
+        signatures: manifest
+            .of_kind(ActionKind::Signature)
+            .map(|action| action.get("algorithm").unwrap_or("unknown").to_owned())
             .collect(),
         fmri: fmri.clone(),
     })
@@ -146,6 +154,9 @@ impl fmt::Display for Info {
         line("Size", &size(self.size))?;
         if !self.licenses.is_empty() {
             line("Licenses", &self.licenses.join("\n"))?;
+        }
+        if !self.signatures.is_empty() {
+            line("Signatures", &self.signatures.join("\n"))?;
         }
         line("FMRI", &self.fmri.short())
     }

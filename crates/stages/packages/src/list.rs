@@ -48,7 +48,9 @@ pub fn list(packages: &Packages, patterns: &[String]) -> Result<Listing, Error> 
         order.into_iter().next().or(image.config.publishers.first().map(|p| p.name.clone()))
     });
     let mut listed = Vec::new();
-    for fmri in packages.select(patterns)? {
+    let selected = packages.select(patterns)?;
+    packages.prefetch(&selected);
+    for fmri in selected {
         let installed = packages
             .image()
             .and_then(|image| image.packages.iter().find(|package| package.fmri == *fmri));

@@ -35,7 +35,9 @@ pub fn search(packages: &Packages, patterns: &[String]) -> Result<Vec<Hit>, Erro
         globs.iter().any(|(_, glob)| glob.is_match(&value))
     };
     let mut hits = Vec::new();
-    for fmri in packages.fmris() {
+    let all = packages.fmris();
+    packages.prefetch(&all);
+    for fmri in all {
         let manifest = packages.manifest(fmri)?;
         let mut short = fmri.without_publisher();
         if let Some(version) = &mut short.version {

@@ -8,9 +8,10 @@ use packages::ContentsOptions;
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::printer::Printer;
 
-/// Show what packages of an image, a repository or a package archive deliver.
+/// Show what packages of an image, a repository, a package archive or a depot deliver.
 ///
 /// Of an image, only what its variants and facets let in is shown. Besides the attributes of
 /// actions there are action.name, action.key, action.hash, action.raw, pkg.name, pkg.fmri,
@@ -50,7 +51,7 @@ pub(super) struct Contents {
     #[arg(long, conflicts_with = "manifests")]
     json: bool,
 
-    /// An image, a repository or a package archive
+    /// An image, a repository, a package archive or the address of a depot
     place: PathBuf,
 
     /// Only these packages
@@ -65,8 +66,8 @@ fn kind(name: &str) -> Result<ActionKind, String> {
 }
 
 impl Contents {
-    pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let packages = super::open(&self.place)?;
+    pub(super) fn run(self, network: &Network, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let packages = super::open(&self.place, network)?;
         if self.manifests {
             let text = packages::manifests(&packages, &self.patterns).map_err(super::failure)?;
             printer.result(text.strip_suffix('\n').unwrap_or(&text));

@@ -6,9 +6,11 @@ use clap::Args;
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::printer::Printer;
 
-/// Compare the packages of two places, each an image, a repository or a package archive.
+/// Compare the packages of two places, each an image, a repository, a
+/// package archive or the address of a depot.
 ///
 /// Packages that came, went and changed are listed, and of the latter every action that did. Of
 /// several versions of a package the newest counts. Exit status 0: no difference; 1: some.
@@ -32,8 +34,8 @@ pub(super) struct Diff {
 }
 
 impl Diff {
-    pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let (old, new) = (super::open(&self.old)?, super::open(&self.new)?);
+    pub(super) fn run(self, network: &Network, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let (old, new) = (super::open(&self.old, network)?, super::open(&self.new, network)?);
         let difference = packages::diff(&old, &new, &self.patterns).map_err(super::failure)?;
         if self.json {
             printer.json(&difference)?;

@@ -6,9 +6,10 @@ use clap::Args;
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::printer::Printer;
 
-/// Describe packages of an image, a repository or a package archive.
+/// Describe packages of an image, a repository, a package archive or a depot.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cargo xtask pkg info packages.p5p zones
@@ -18,7 +19,7 @@ pub(super) struct Info {
     #[arg(long)]
     json: bool,
 
-    /// An image, a repository or a package archive
+    /// An image, a repository, a package archive or the address of a depot
     place: PathBuf,
 
     /// Only these packages
@@ -26,8 +27,8 @@ pub(super) struct Info {
 }
 
 impl Info {
-    pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let packages = super::open(&self.place)?;
+    pub(super) fn run(self, network: &Network, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let packages = super::open(&self.place, network)?;
         let found = packages::info(&packages, &self.patterns).map_err(super::failure)?;
         if self.json {
             printer.json(&found)?;

@@ -8,6 +8,7 @@ use lint::{Options, RULES};
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::printer::Printer;
 
 /// Find mistakes in packages.
@@ -48,7 +49,7 @@ pub(super) struct Lint {
 }
 
 impl Lint {
-    pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
+    pub(super) fn run(self, network: &Network, printer: &Printer) -> Result<ExitStatus, Failure> {
         if self.rules {
             for rule in RULES {
                 let also = rule.pkglint.join(" ");
@@ -64,10 +65,10 @@ impl Lint {
         }
         let (mut linted, mut others) = (Vec::new(), Vec::new());
         for path in &self.packages {
-            linted.extend(manifests(path)?);
+            linted.extend(manifests(path, network)?);
         }
         for path in &self.reference {
-            others.extend(manifests(path)?);
+            others.extend(manifests(path, network)?);
         }
         let options = Options { only: self.only, without: self.without };
         let findings = lint::lint(&linted, &others, &options).map_err(Failure::usage)?;
@@ -84,12 +85,12 @@ impl Lint {
 }
 
 /// A manifest, or those of the newest packages of a place.
-fn manifests(path: &PathBuf) -> Result<Vec<Arc<ips::Manifest>>, Failure> {
+fn manifests(path: &PathBuf, network: &Network) -> Result<Vec<Arc<ips::Manifest>>, Failure> {
     let is_archive = path.extension().is_some_and(|extension| extension == "p5p");
     if path.is_file() && !is_archive {
         return Ok(vec![Arc::new(ips::Manifest::read(path).map_err(super::failure)?)]);
     }
-    let packages = super::open(path)?;
+    let packages = super::open(path, network)?;
     let all: Vec<ips::Fmri> = packages.fmris().into_iter().cloned().collect();
     ips::newest(&all).iter().map(|fmri| packages.manifest(fmri).map_err(super::failure)).collect()
 }

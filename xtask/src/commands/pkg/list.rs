@@ -6,9 +6,10 @@ use clap::Args;
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::printer::Printer;
 
-/// List the packages of an image, a repository or a package archive.
+/// List the packages of an image, a repository, a package archive or a depot.
 ///
 /// The columns are those of `pkg list` for an image and of `pkgrepo list` for anything else.
 #[derive(Debug, Args)]
@@ -17,7 +18,8 @@ use crate::printer::Printer;
     after_long_help = "Examples:
   cargo xtask pkg list packages.p5p
   cargo xtask pkg list proto/root 'system/*'
-  cargo xtask pkg list repo /system/zones@latest --json"
+  cargo xtask pkg list repo /system/zones@latest --json
+  cargo xtask pkg list https://packages.example.com/ kernel"
 )]
 pub(super) struct List {
     /// Print whole package names
@@ -32,7 +34,7 @@ pub(super) struct List {
     #[arg(long)]
     json: bool,
 
-    /// An image, a repository or a package archive
+    /// An image, a repository, a package archive or the address of a depot
     place: PathBuf,
 
     /// Only these packages
@@ -40,8 +42,8 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let packages = super::open(&self.place)?;
+    pub(super) fn run(self, network: &Network, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let packages = super::open(&self.place, network)?;
         let listing = packages::list(&packages, &self.patterns).map_err(super::failure)?;
         if self.json {
             printer.json(&listing)?;

@@ -21,6 +21,14 @@ pub(super) struct Mogrify {
     #[arg(short = 'D', long = "define", value_name = "NAME=VALUE", value_parser = super::name_and_value)]
     define: Vec<(String, String)>,
 
+    /// Say in comments what transforms did to each action
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Refuse macros that have no value; without this they stay as they are
+    #[arg(long)]
+    strict: bool,
+
     /// Look for included files there, after the directory of the file that includes (repeatable)
     #[arg(short = 'I', long = "include", value_name = "DIR")]
     include: Vec<PathBuf>,
@@ -43,6 +51,8 @@ impl Mogrify {
         let mogrify = ips::Mogrify {
             macros: self.define.into_iter().collect(),
             include_directories: self.include,
+            keep_unknown: !self.strict,
+            explain: self.verbose,
         };
         let result = mogrify.run(&self.files).map_err(super::failure)?;
         match &self.printed {

@@ -7,12 +7,13 @@ use ips::{Mogrify, Packages, Repository, Republication, Timestamp};
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::printer::Printer;
 
 /// Publish the newest packages of a repository in another one, changed by transforms.
 ///
-/// Payloads are copied as they are stored, dependencies stay as they are, signatures are dropped.
-/// Packages keep their times unless another is given; so the same inputs give the same packages.
+/// Payloads are copied as they are stored, dependencies stay as they are. Packages that stay the
+/// same keep their signatures; the others lose them, and each of those is named. Packages keep their times unless another is given; so the same inputs give the same packages.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cargo xtask pkg republish --from nightly --to release --transform no-debug.mog
@@ -55,8 +56,8 @@ pub(super) struct Republish {
 }
 
 impl Republish {
-    pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let packages = super::open(&self.from)?;
+    pub(super) fn run(self, network: &Network, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let packages = super::open(&self.from, network)?;
         let Packages::Origin(origin) = &packages else {
             let problem = format!(
                 "{} is an image, which has no payloads to publish; give the repository or package \
@@ -84,6 +85,7 @@ impl Republish {
             mogrify: Mogrify {
                 macros: self.define.into_iter().collect(),
                 include_directories: self.include,
+                ..Mogrify::default()
             },
             publisher: self.publisher,
             timestamp,
@@ -104,6 +106,10 @@ impl Republish {
                 }
                 None => printer.good("left out", format_args!("{old}: a transform says so")),
             }
+        }
+        for old in &done.unsigned {
+            printer
+                .warn(format_args!("{old}: is no longer signed, as it is not the same any more"));
         }
         printer.good("published", format_args!("{published} packages in {}", self.to.display()));
         Ok(ExitStatus::Success)

@@ -9,6 +9,7 @@ use ips::ActionKind;
 use super::generate::report;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::printer::Printer;
 
 /// Replace `__TBD` in dependencies by packages, as `pkgdepend resolve` does.
@@ -47,10 +48,10 @@ pub(super) struct Resolve {
 }
 
 impl Resolve {
-    pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
+    pub(super) fn run(self, network: &Network, printer: &Printer) -> Result<ExitStatus, Failure> {
         let mut others = Vec::new();
         for place in &self.places {
-            let packages = super::open(place)?;
+            let packages = super::open(place, network)?;
             let all: Vec<ips::Fmri> = packages.fmris().into_iter().cloned().collect();
             for fmri in ips::newest(&all) {
                 others.push((fmri.clone(), packages.manifest(&fmri).map_err(super::failure)?));

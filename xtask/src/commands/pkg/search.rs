@@ -7,9 +7,10 @@ use clap::Args;
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::printer::Printer;
 
-/// Say which packages of an image, a repository or a package archive deliver a thing.
+/// Say which packages of an image, a repository, a package archive or a depot deliver a thing.
 ///
 /// A shell pattern is compared with paths and their last components, payload hashes, targets of
 /// links, names of packages and words of their descriptions, dependencies, drivers and their
@@ -32,7 +33,7 @@ pub(super) struct Search {
     #[arg(long, conflicts_with = "packages")]
     json: bool,
 
-    /// An image, a repository or a package archive
+    /// An image, a repository, a package archive or the address of a depot
     place: PathBuf,
 
     /// What to look for
@@ -41,8 +42,8 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let packages = super::open(&self.place)?;
+    pub(super) fn run(self, network: &Network, printer: &Printer) -> Result<ExitStatus, Failure> {
+        let packages = super::open(&self.place, network)?;
         let hits = packages::search(&packages, &self.patterns).map_err(super::failure)?;
         if self.json {
             printer.json(&hits)?;

@@ -17,6 +17,7 @@ use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::network::Network;
 use crate::printer::{Printer, bytes};
+use crate::releng::config::Packages;
 use crate::releng::{Mode, Progress, lock_output, stop_on_signals};
 
 /// Build zone images and global-zone tarballs from omicron's package manifest.
@@ -155,7 +156,7 @@ impl Arguments {
             return Err(failure.hint("give omicron's package manifest with --manifest"));
         }
         // The runtime that drives the network ends with this.
-        let network = Network::new(self.offline, None, &[])?;
+        let network = Network::new(self.offline, &Packages::default())?;
         let fetcher = network.fetcher()?;
         let Self { plan: only_plan, keep_going, progress, jobs, json, .. } = self;
         let request = self.request()?;
