@@ -117,7 +117,7 @@ pub fn change_variants(
     origins: &[&dyn Origin],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
-    set_variants(proto, variants, origins, options, Payloads::Fetched)
+    set_variants(proto, variants, origins, options, true)
 }
 
 /// Does what [`change_variants`] does without payloads, as [`foresee`](super::foresee()) does.
@@ -127,7 +127,7 @@ pub fn foresee_variants(
     origins: &[&dyn Origin],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
-    set_variants(proto, variants, origins, options, Payloads::Foreseen)
+    set_variants(proto, variants, origins, options, false)
 }
 
 fn set_variants(
@@ -135,9 +135,9 @@ fn set_variants(
     variants: &[(String, String)],
     origins: &[&dyn Origin],
     options: &InstallOptions,
-    payloads: Payloads,
+    fetch: bool,
 ) -> Result<Report, Error> {
-    reconfigure(proto, origins, options, payloads, |config| {
+    reconfigure(proto, origins, options, fetch, |config| {
         for (name, value) in variants {
             config.set_variant(name, value);
         }
@@ -152,7 +152,7 @@ pub fn change_facets(
     origins: &[&dyn Origin],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
-    set_facets(proto, facets, origins, options, Payloads::Fetched)
+    set_facets(proto, facets, origins, options, true)
 }
 
 /// Does what [`change_facets`] does without payloads, as [`foresee`](super::foresee()) does.
@@ -162,7 +162,7 @@ pub fn foresee_facets(
     origins: &[&dyn Origin],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
-    set_facets(proto, facets, origins, options, Payloads::Foreseen)
+    set_facets(proto, facets, origins, options, false)
 }
 
 fn set_facets(
@@ -170,9 +170,9 @@ fn set_facets(
     facets: &[(String, Option<bool>)],
     origins: &[&dyn Origin],
     options: &InstallOptions,
-    payloads: Payloads,
+    fetch: bool,
 ) -> Result<Report, Error> {
-    reconfigure(proto, origins, options, payloads, |config| {
+    reconfigure(proto, origins, options, fetch, |config| {
         for (name, value) in facets {
             config.set_facet(name, *value);
         }
@@ -183,7 +183,7 @@ fn reconfigure(
     proto: &mut Proto,
     origins: &[&dyn Origin],
     options: &InstallOptions,
-    payloads: Payloads,
+    fetch: bool,
     edit: impl FnOnce(&mut ImageConfig),
 ) -> Result<Report, Error> {
     let image = Image::read(proto)?;
@@ -195,7 +195,7 @@ fn reconfigure(
     }
     let wanted = Image { config: config.clone(), ..image.clone() };
     let chosen = solve(&wanted, origins, &[])?;
-    Change { proto, image: &image, config, chosen }.carry_out(origins, options, payloads)
+    Change { proto, image: &image, config, chosen }.carry_out(origins, options, fetch)
 }
 
 /// The packages that the installed packages named by `patterns` depend on with `optional`, and
