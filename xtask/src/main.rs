@@ -11,6 +11,7 @@ mod failure;
 mod illumos;
 mod network;
 mod printer;
+mod quantity;
 mod record;
 mod releng;
 

@@ -1,13 +1,16 @@
 //! The network of a run, and the store of what was fetched.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use depot::Depot;
 use fetch::{Client, Fetcher, Proxy, Url};
 use ips::{Fmri, Origin as _};
+use jobs::Stop;
 use proto::Digest;
-use store::Store;
+use store::{Collected, Limits, Store};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::environment;
@@ -25,6 +28,8 @@ pub(crate) struct Network {
     directory: Option<PathBuf>,
     /// PEM files of authorities that are trusted besides those of the system and the environment.
     authorities: Vec<PathBuf>,
+    /// Ends what is under way.
+    stop: Arc<AtomicBool>,
     opened: Arc<Mutex<Option<Opened>>>,
     /// A client that stores nothing.
     sender: Arc<Mutex<Option<(Client, Runtime)>>>,
@@ -75,9 +80,13 @@ impl Network {
             mirrors,
             directory: packages.cache.clone(),
             authorities: packages.authorities.clone(),
-            opened: Arc::default(),
-            sender: Arc::default(),
+            ..Self::default()
         })
+    }
+
+    /// Has a request to stop end what is under way. To be called before a depot is opened.
+    pub(crate) fn stop_with(&mut self, stop: &Stop) {
+        self.stop = stop.flag();
     }
 
     /// The store and, unless offline, the network.
@@ -92,7 +101,7 @@ impl Network {
             (Fetcher::offline(store), None)
         } else {
             let runtime = runtime()?;
-            let client = Client::new(runtime.handle().clone(), options(&self.authorities)?)?;
+            let client = Client::new(runtime.handle().clone(), self.options()?)?;
             (Fetcher::online(store, client), Some(runtime))
         };
         let _ = opened.insert(Opened { fetcher: fetcher.clone(), _runtime: runtime });
@@ -106,9 +115,28 @@ impl Network {
             return Ok(client.clone());
         }
         let runtime = runtime()?;
-        let client = Client::new(runtime.handle().clone(), options(&self.authorities)?)?;
+        let client = Client::new(runtime.handle().clone(), self.options()?)?;
         let _ = opened.insert((client.clone(), runtime));
         Ok(client)
+    }
+
+    /// Proxies and authorities as the environment names them, further authorities, and what ends
+    /// it all.
+    fn options(&self) -> Result<fetch::Options, Failure> {
+        let network = environment::network();
+        let proxies = [
+            proxy(network.http_proxy)?.map(Proxy::Http),
+            proxy(network.https_proxy)?.map(Proxy::Https),
+            proxy(network.all_proxy)?.map(Proxy::All),
+        ];
+        let authorities = network.certificates.into_iter().chain(self.authorities.iter().cloned());
+        Ok(fetch::Options {
+            proxies: proxies.into_iter().flatten().collect(),
+            no_proxy: network.no_proxy,
+            authorities: authorities.collect(),
+            stop: Arc::clone(&self.stop),
+            ..fetch::Options::default()
+        })
     }
 
     /// Opens a depot: its publishers and catalogs.
@@ -132,6 +160,24 @@ impl Network {
         Ok(depot)
     }
 
+    /// Lets go of the store, and removes from it what was not used for longest until it has so many
+    /// bytes. Nothing happens if it was not used; none if another run uses it. To be called when no
+    /// depot is open any more.
+    pub(crate) fn leave(&self, most: u64) -> Result<Option<Collected>, Failure> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Opened { fetcher, _runtime }) = opened else {
+            return Ok(Some(Collected::default()));
+        };
+        let root = fetcher.store().root().to_owned();
+        drop(fetcher);
+        let limits = Limits { size: Some(most), ..Limits::default() };
+        // The ages of files in a cache: nothing of it gets into a result.
+        match store::collect(&root, &limits, SystemTime::now()) {
+            Err(store::Error::InUse { .. }) => Ok(None),
+            collected => Ok(Some(collected?)),
+        }
+    }
+
     /// What a depot could not do, with what to do about it.
     fn failure(&self, error: ips::Error) -> Failure {
         if self.offline {
@@ -149,22 +195,6 @@ impl Network {
             false => failure,
         }
     }
-}
-
-/// Proxies and authorities as the environment names them, and further authorities.
-fn options(authorities: &[PathBuf]) -> Result<fetch::Options, Failure> {
-    let network = environment::network();
-    let proxies = [
-        proxy(network.http_proxy)?.map(Proxy::Http),
-        proxy(network.https_proxy)?.map(Proxy::Https),
-        proxy(network.all_proxy)?.map(Proxy::All),
-    ];
-    Ok(fetch::Options {
-        proxies: proxies.into_iter().flatten().collect(),
-        no_proxy: network.no_proxy,
-        authorities: network.certificates.into_iter().chain(authorities.iter().cloned()).collect(),
-        ..fetch::Options::default()
-    })
 }
 
 /// Reads the address of a proxy. As for curl, one without scheme speaks HTTP.

@@ -48,6 +48,8 @@ pub(crate) struct Packages {
     pub(crate) authorities: Vec<PathBuf>,
     /// The store of what comes from depots, in place of the user's.
     pub(crate) cache: Option<PathBuf>,
+    /// The most bytes that a build leaves in that store.
+    pub(crate) cache_max_size: Option<Bytes>,
     /// Packages of both images, in place of the templates' own list.
     pub(crate) install: Vec<String>,
     /// Whether the brand built by this run is installed into the host image.
@@ -106,6 +108,18 @@ pub(crate) struct Image {
     pub(crate) salt: Option<String>,
     /// Compresses the pool with the least time.
     pub(crate) fast: bool,
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl TryFrom<String> for Bytes {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        crate::quantity::size(&text).map(Self)
+    }
 }
 
 /// How a pool is compressed.

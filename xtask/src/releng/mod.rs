@@ -29,6 +29,7 @@ use boot_image::phase2;
 use image_templates::Search;
 use ips::Lock;
 use jobs::{Graph, Job, Stop};
+use store::Collected;
 
 pub(crate) use self::check::{PathFinding, check};
 pub(crate) use self::helios_build::lines as helios_build_lines;
@@ -286,13 +287,15 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
     let stop = Stop::new();
     stop_on_signals(&stop)?;
     let set = ResultSet::begin(&request.out)?;
-    let settings = Settings::resolve(request, &set.work())?;
+    let mut settings = Settings::resolve(request, &set.work())?;
+    settings.network.stop_with(&stop);
+    let unless_stopped = |failure| if stop.requested() { interrupted() } else { failure };
     let logs = set.directory().join("logs");
-    let (lock, changes) = lock::settle(&settings)?;
+    let (lock, changes) = lock::settle(&settings).map_err(unless_stopped)?;
     for change in changes {
         printer.warn(change);
     }
-    let (graph, mut notices) = graph(&settings, &set, lock)?;
+    let (graph, mut notices) = graph(&settings, &set, lock).map_err(unless_stopped)?;
     let progress = Progress::new(mode, printer);
     let done = graph
         .run(limit, &logs, &stop, &progress)
@@ -319,6 +322,9 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
     };
     summary.write(&set.directory().join("summary.json"))?;
     let out = set.publish()?;
+    if let Some(most) = settings.config.packages.cache_max_size {
+        collect(&settings.network, most.0, &progress, printer);
+    }
     if progress.talks() {
         tell(&summary, &out, start, printer);
     }
@@ -328,6 +334,23 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
     }
     printer.result(out.join("repo.zip").display());
     Ok(ExitStatus::Success)
+}
+
+/// Keeps the store of what was fetched within its limit. The results are there: whatever happens
+/// now does not take them back.
+fn collect(network: &Network, most: u64, progress: &Progress<'_>, printer: &Printer) {
+    match network.leave(most) {
+        Ok(Some(collected)) if collected.removed.count == 0 || !progress.talks() => {}
+        Ok(Some(Collected { removed, kept, .. })) => printer.say(format_args!(
+            "removed {} from the store, which has {} now (cache-max-size)",
+            printer::bytes(removed.bytes),
+            printer::bytes(kept.bytes)
+        )),
+        Ok(None) => progress.notice("the store was left as it is: another run uses it"),
+        Err(failure) => {
+            progress.notice(&format!("the store was left as it is: {}", failure.error));
+        }
+    }
 }
 
 /// The whole graph, and what anybody who uses its results must know.
@@ -489,11 +512,15 @@ fn baseline_job(places: &Places, origins: &Origins, out: &Path, build_time: i64)
     .makes(made)
 }
 
+fn interrupted() -> Failure {
+    Failure::new("interrupted; the previous results are untouched")
+        .with_status(ExitStatus::Interrupted)
+}
+
 /// Turns a failed run into what its user should read.
 fn explain(error: jobs::Error, settings: &Settings, set: &ResultSet) -> Failure {
     match error {
-        jobs::Error::Stopped => Failure::new("interrupted; the previous results are untouched")
-            .with_status(ExitStatus::Interrupted),
+        jobs::Error::Stopped => interrupted(),
         jobs::Error::Failed { ref job, ref log, ref tail, .. } => {
             let installs = job.ends_with("/os") && settings.config.packages.install.is_empty();
             let log = Some((tail.clone(), set.keep_logs(log)));

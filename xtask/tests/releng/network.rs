@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,6 +35,10 @@ impl Drop for Depot {
 
 /// Builds both images from the depot; `--offline` or not, with or without a network at all.
 fn build(directory: &Path, store: &Path, url: &str, offline: bool, name: &str) -> Outcome {
+    run(&mut build_command(directory, store, url, offline, name))
+}
+
+fn build_command(directory: &Path, store: &Path, url: &str, offline: bool, name: &str) -> Command {
     let config = format!(
         "[packages]\norigins = [{url:?}]\nbrand = false\n\
          [templates]\nboot-archive = {:?}\nfeatures = {:?}\n\
@@ -57,7 +62,8 @@ fn build(directory: &Path, store: &Path, url: &str, offline: bool, name: &str) -
     if offline {
         command.arg("--offline");
     }
-    run(without_proxies(&mut command).env("RELENG_CACHE", store))
+    without_proxies(&mut command).env("RELENG_CACHE", store);
+    command
 }
 
 fn without_proxies(command: &mut Command) -> &mut Command {
@@ -105,11 +111,40 @@ fn a_build_without_network() {
     assert!(lacking.err.contains("missing:\n") && lacking.err.contains(" of pkg://"), "{lacking}");
     assert!(!at.join("lacking").exists());
 
-    // Nothing is left of a store that may hold nothing.
+    // Nothing is left of a store that may hold nothing: after `gc`, or after a build.
+    let is_empty = || cache(&["du"]).success().contains("0 B        0  in ");
     cache(&["gc", "--max-size", "0"]).expect(0, &["removed"]);
-    let said = cache(&["du"]).success();
-    assert!(said.contains("0 B        0  in "), "{said}");
+    assert!(is_empty());
     cache(&["gc"]).expect(2, &["--max-size"]);
+    let mut limited = build_command(at, &store, &depot.url, false, "limited");
+    let config = at.join("releng.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let text = text.replace("[packages]\n", "[packages]\ncache-max-size = \"0\"\n");
+    fs::write(&config, text).unwrap();
+    run(&mut limited).expect(0, &["finished", "from the store", "(cache-max-size)"]);
+    assert_eq!(repository("limited"), repository("online"));
+    assert!(is_empty());
+}
+
+#[test]
+fn one_interrupt_ends_a_transfer() {
+    // A depot that takes the question and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let mut command = build_command(directory.path(), &store, &url, false, "out");
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (_connection, _) = silent.accept().unwrap();
+    let begin = Instant::now();
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("interrupted; the previous results are untouched"), "{said}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(!directory.path().join("out").exists());
 }
 
 #[test]
