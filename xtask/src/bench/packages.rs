@@ -1,5 +1,6 @@
 //! Resolving, installing and sealing packages, against inflating and writing alone.
 
+mod fetching;
 mod generate;
 mod stages;
 
@@ -16,7 +17,7 @@ use super::{Measured, load};
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     Group {
         name: "catalogue",
         stages: &[own("catalogue-load", None)],
@@ -41,7 +42,11 @@ const GROUPS: [Group; 5] = [
     },
     Group {
         name: "install",
-        stages: &[own("install-packages", None), own("inflate-write", None)],
+        stages: &[
+            own("install-packages", None),
+            own("inflate-write", None),
+            own("inflate-write-whole", None),
+        ],
         once: false,
         targets: &[
             Target {
@@ -49,6 +54,12 @@ const GROUPS: [Group; 5] = [
                 wanted: Wanted::AtMost(1.3),
                 unit: "x",
                 number: |runs| wall(runs, "install-packages") / wall(runs, "inflate-write"),
+            },
+            Target {
+                what: "install: the same against inflating as it does itself",
+                wanted: Wanted::AtMost(1.3),
+                unit: "x",
+                number: |runs| wall(runs, "install-packages") / wall(runs, "inflate-write-whole"),
             },
             Target {
                 what: "install: peak memory",
@@ -88,10 +99,36 @@ const GROUPS: [Group; 5] = [
             number: |runs| wall(runs, "path-check"),
         }],
     },
+    Group {
+        name: fetching::NAME,
+        stages: &fetching::STAGES,
+        once: false,
+        targets: &[
+            Target {
+                what: "fetch and check everything: time against curl fetching the same files",
+                wanted: Wanted::AtMost(1.3),
+                unit: "x",
+                number: |runs| wall(runs, "fetch-cold") / wall(runs, "curl"),
+            },
+            Target {
+                what: "fetch: peak memory",
+                wanted: Wanted::AtMost(200.0),
+                unit: "MiB",
+                number: |runs| peak(runs, "fetch-cold") / MIB,
+            },
+            Target {
+                what: "fetch with everything in the store",
+                wanted: Wanted::AtMost(1.0),
+                unit: "s",
+                number: |runs| wall(runs, "fetch-warm"),
+            },
+        ],
+    },
 ];
 
 /// The names of the groups.
-pub(crate) const NAMES: [&str; 5] = ["catalogue", "plan", "install", "baseline", "check"];
+pub(crate) const NAMES: [&str; 6] =
+    ["catalogue", "plan", "install", "baseline", "check", fetching::NAME];
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -132,6 +169,10 @@ pub(crate) fn run(
     ));
     let installed = ["baseline", "check"].iter().any(|name| is_chosen(only, name));
     stages::prepare(directory, plan, installed)?;
+    let _depot = match is_chosen(only, fetching::NAME) {
+        true => Some(fetching::Served::start(directory, &directory.join(stages::REPOSITORY))?),
+        false => None,
+    };
     let chosen: Vec<&Group> = GROUPS.iter().filter(|group| is_chosen(only, group.name)).collect();
     let (stages, judged) = judge::measure(&chosen, directory, runs, stop, printer)?;
     Ok(PackagesReport {
@@ -165,7 +206,8 @@ mod tests {
             versions: 150,
         };
         stages::prepare(directory.path(), plan, true).unwrap();
-        for group in &GROUPS {
+        // What is fetched needs the program itself, as a depot.
+        for group in GROUPS.iter().filter(|group| group.name != fetching::NAME) {
             let mut samples = Vec::new();
             for stage in group.stages {
                 let scratch = directory.path().join("scratch");

@@ -1,7 +1,8 @@
 //! What is measured of packages, each in a process of its own.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufReader};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use gzip::GzipReader;
@@ -18,6 +19,9 @@ use crate::failure::Failure;
 
 const PUBLISHER: &str = "bench";
 
+/// The generated repository, below the directory of the measurements.
+pub(super) const REPOSITORY: &str = "input/packages";
+
 /// Places in the directory of the measurements.
 struct Places<'a> {
     directory: &'a Path,
@@ -33,7 +37,7 @@ impl Places<'_> {
     }
 
     fn repository(&self) -> Result<Repository, Failure> {
-        Ok(Repository::open(self.input("packages"))?)
+        Ok(Repository::open(self.directory.join(REPOSITORY))?)
     }
 
     /// What the packages make.
@@ -46,11 +50,15 @@ impl Places<'_> {
 /// Runs one stage, if there is one of this name, and says what it did.
 pub(crate) fn run_stage(name: &str, directory: &Path) -> Option<Result<Done, Failure>> {
     let at = Places { directory };
+    if let Some(done) = super::fetching::run_stage(name, directory) {
+        return Some(done);
+    }
     Some(match name {
         "catalogue-load" => load(&at),
         "resolve-plan" => plan(&at),
         "install-packages" => install(&at, &at.scratch("store")).map(|proto| done(&proto)),
-        "inflate-write" => inflate(&at),
+        "inflate-write" => inflate(&at, stream),
+        "inflate-write-whole" => inflate(&at, whole),
         "baseline-packages" => baseline(&at),
         "path-check" => check(&at),
         _ => return None,
@@ -183,18 +191,42 @@ fn payloads(at: &Places<'_>) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Inflates all payloads and writes them, in as many directories as a store has, on all processors.
-fn inflate(at: &Places<'_>) -> Result<Done, Failure> {
+fn inflate(
+    at: &Places<'_>,
+    one: impl Fn(&Path, &Path) -> io::Result<u64> + Sync,
+) -> Result<Done, Failure> {
     let out = at.scratch("inflated");
-    let sizes = payloads(at)?.into_par_iter().map(|path| -> io::Result<u64> {
-        let name = path.file_name().unwrap_or_default();
+    let payloads = payloads(at)?;
+    let target = |path: &Path| -> PathBuf {
         let group = path.parent().and_then(Path::file_name).unwrap_or_default();
-        let directory = out.join(group);
-        fs::create_dir_all(&directory)?;
-        let mut reader = GzipReader::new(BufReader::new(File::open(&path)?));
-        io::copy(&mut reader, &mut File::create(directory.join(name))?)
-    });
+        out.join(group).join(path.file_name().unwrap_or_default())
+    };
+    let directories: BTreeSet<PathBuf> =
+        payloads.iter().filter_map(|path| Some(target(path).parent()?.to_owned())).collect();
+    directories.iter().try_for_each(fs::create_dir_all)?;
+    let sizes = payloads.into_par_iter().map(|path| one(&path, &target(&path)));
     let bytes = sizes.try_reduce(|| 0, |a, b| Ok(a + b))?;
     Ok(Done::now(bytes, bytes))
+}
+
+/// As programs usually do it: a piece at a time.
+fn stream(stored: &Path, out: &Path) -> io::Result<u64> {
+    let mut writer = BufWriter::with_capacity(128 << 10, File::create(out)?);
+    let count = io::copy(&mut GzipReader::new(File::open(stored)?), &mut writer)?;
+    writer.into_inner()?;
+    Ok(count)
+}
+
+/// As an installation does it: all at once. The size is the one that the member says.
+fn whole(stored: &Path, out: &Path) -> io::Result<u64> {
+    let stored = fs::read(stored)?;
+    let size = stored.last_chunk().map_or(0, |size| u32::from_le_bytes(*size));
+    let mut contents = vec![0; size as usize];
+    if !gzip::inflate_whole(&stored, &mut contents) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    fs::write(out, &contents)?;
+    Ok(u64::from(size))
 }
 
 fn baseline(at: &Places<'_>) -> Result<Done, Failure> {
