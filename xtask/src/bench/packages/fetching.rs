@@ -31,7 +31,7 @@ pub(super) const STAGES: [Stage; 3] = [
     shell(
         "curl",
         WARM,
-        "curl -sS --fail --parallel --parallel-max 8 --create-dirs -K input/curl.txt",
+        "curl --no-progress-meter --fail --parallel --parallel-max 8 --create-dirs -K input/curl.txt",
     ),
     own("fetch-warm", None),
 ];
