@@ -32,7 +32,7 @@ use crate::printer::{self, Printer};
 The service behind http and https follows from --api, else from the path of the address, else from
 whether there is a token: only Nexus wants one.")]
 pub(crate) struct Arguments {
-    /// Where to: ssh://[USER@]HOST[:PORT], http://HOST[:PORT] or https://HOST[:PORT]
+    /// Where to: `ssh://[USER@]HOST[:PORT]`, `http://HOST[:PORT]` or `https://HOST[:PORT]`
     #[arg(long, value_name = "URL")]
     to: String,
 
