@@ -189,6 +189,28 @@ fn obsolete_and_renamed_packages() {
 }
 
 #[test]
+fn what_is_needed_may_be_older_than_its_obsolete_version() {
+    let packages: &[(&str, &[&str])] = &[
+        ("gone@1", &[]),
+        ("gone@2", &["set name=pkg.obsolete value=true"]),
+        ("needs@1", &["require gone"]),
+        ("either@1", &["require-any gone nowhere"]),
+        ("newer@1", &["require gone@2"]),
+        ("set@1", &["group gone"]),
+        ("hold@1", &["incorporate gone@2"]),
+    ];
+    assert_eq!(chosen(packages, &["needs"]).unwrap(), ["gone@1", "needs@1"]);
+    assert_eq!(chosen(packages, &["either"]).unwrap(), ["either@1", "gone@1"]);
+    assert_eq!(chosen(packages, &["set"]).unwrap(), ["set@1"]);
+    assert_eq!(chosen(packages, &["needs", "set"]).unwrap(), ["gone@1", "needs@1", "set@1"]);
+    for request in [&["newer"][..], &["needs", "hold"]] {
+        let error = chosen(packages, request).unwrap_err();
+        assert!(error.contains("gone"), "{error}");
+    }
+    assert!(chosen(packages, &["needs", "gone"]).unwrap_err().contains("gone@2 is obsolete"));
+}
+
+#[test]
 fn packages_for_another_kind_of_image() {
     let packages: &[(&str, &[&str])] = &[
         ("a@1", &[]),

@@ -243,12 +243,13 @@ impl<'a> Candidates<'a> {
         });
     }
 
-    /// Whether a package exists that is not obsolete and that the image supports.
+    /// Whether a package exists whose first choice, of the versions that the image supports, is not
+    /// obsolete.
     pub(crate) fn is_there(&self, stem: &str) -> Result<bool, Error> {
         for candidate in self.of(stem) {
             let facts = &self.load(candidate)?.1;
-            if !facts.obsolete && facts.unsupported.is_none() {
-                return Ok(true);
+            if facts.unsupported.is_none() {
+                return Ok(!facts.obsolete);
             }
         }
         Ok(false)

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use catalog::{Candidate, Candidates, Wish};
 use circumstances::Circumstances;
-use depend::{DependKind, Limit};
+use depend::{Depend, DependKind, Limit};
 pub use installed::{match_stems, solve_removal};
 pub(crate) use pattern::Pattern;
 use pattern::Versions;
@@ -283,8 +283,9 @@ fn solve_once(
 }
 
 /// A package that was chosen at a version from before it became obsolete, although everything
-/// allows the obsolete one: what was given up is not meant to come back. Its name, the first place
-/// that is too old, and the reason.
+/// allows the obsolete one: what was given up is not meant to come back when it is asked for, or
+/// when it is a member of a group. What another package needs does, as with pkg(7). The package's
+/// name, the first place that is too old, and the reason.
 fn gone(
     candidates: &Candidates<'_>,
     asked: &[Asked<'_>],
@@ -292,7 +293,8 @@ fn gone(
 ) -> Result<Option<(String, usize, String)>, Error> {
     for (stem, place) in chosen {
         let of_stem = candidates.of(stem);
-        if of_stem[*place].is_installed() {
+        let is_asked = || asked.iter().any(|asked| asked.stem == stem);
+        if of_stem[*place].is_installed() || (!is_asked() && is_needed(candidates, chosen, stem)?) {
             continue;
         }
         for (newer, candidate) in of_stem[..*place].iter().enumerate() {
@@ -317,6 +319,29 @@ fn gone(
         }
     }
     Ok(None)
+}
+
+/// Whether a package that was chosen cannot do without this one.
+fn is_needed(
+    candidates: &Candidates<'_>,
+    chosen: &BTreeMap<String, usize>,
+    stem: &str,
+) -> Result<bool, Error> {
+    for (other, place) in chosen {
+        let facts = candidates.facts(&candidates.of(other)[*place])?;
+        let needs = |depend: &&Depend| match depend.kind {
+            DependKind::Require | DependKind::RequireAny => true,
+            DependKind::Conditional => {
+                depend.predicate.as_ref().is_some_and(|p| chosen.contains_key(&p.stem))
+            }
+            _ => false,
+        };
+        let mut targets = facts.depends.iter().filter(needs).flat_map(|depend| &depend.on);
+        if targets.any(|target| target.stem == stem) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The chosen packages that are needed whichever alternative is taken of several that were chosen.
