@@ -56,7 +56,7 @@ const GROUPS: [Group; 6] = [
                 number: |runs| wall(runs, "install-packages") / wall(runs, "inflate-write"),
             },
             Target {
-                what: "install: the same against inflating as it does itself",
+                what: "install: the same against inflating whole payloads with its own library",
                 wanted: Wanted::AtMost(1.3),
                 unit: "x",
                 number: |runs| wall(runs, "install-packages") / wall(runs, "inflate-write-whole"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufWriter};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use gzip::GzipReader;
@@ -209,12 +209,10 @@ fn inflate(
     Ok(Done::now(bytes, bytes))
 }
 
-/// As programs usually do it: a piece at a time.
+/// As programs usually do it: a piece at a time, of the size that the standard library takes.
 fn stream(stored: &Path, out: &Path) -> io::Result<u64> {
-    let mut writer = BufWriter::with_capacity(128 << 10, File::create(out)?);
-    let count = io::copy(&mut GzipReader::new(File::open(stored)?), &mut writer)?;
-    writer.into_inner()?;
-    Ok(count)
+    let mut reader = GzipReader::new(BufReader::new(File::open(stored)?));
+    io::copy(&mut reader, &mut File::create(out)?)
 }
 
 /// As an installation does it: all at once. The size is the one that the member says.
