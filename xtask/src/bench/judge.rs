@@ -7,7 +7,7 @@ use jobs::Stop;
 use serde::Serialize;
 
 use super::stage::Done;
-use super::{Cost, Measured, Spread, Stage, summarize, turn};
+use super::{Cost, Measured, Spread, Stage, load, summarize, turn};
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
 
@@ -94,14 +94,31 @@ impl Wanted {
     }
 }
 
-/// Runs the groups one after the other, the stages of each by turns.
-pub(super) fn measure(
-    groups: &[&Group],
+/// What was measured, where, and what it says.
+#[derive(Debug, Serialize)]
+pub(crate) struct Measurement {
+    /// Processors that this process may use.
+    pub(crate) processors: usize,
+    /// The load of the machine, as `/proc/loadavg` has it, before and after.
+    pub(crate) load: [String; 2],
+    /// How often each stage ran by turns with the others of its group.
+    pub(crate) runs: usize,
+    /// The stages, in the order they took turns.
+    pub(crate) stages: Vec<Measured>,
+    /// What they say.
+    pub(crate) judged: Vec<Judged>,
+}
+
+/// Runs the groups one after the other, the stages of each by turns. `before` is the load before
+/// anything was prepared.
+pub(super) fn measure<'a>(
+    groups: impl Iterator<Item = &'a Group>,
     directory: &Path,
     runs: usize,
+    before: String,
     stop: &Stop,
     printer: &Printer,
-) -> Result<(Vec<Measured>, Vec<Judged>), Failure> {
+) -> Result<Measurement, Failure> {
     let (mut stages, mut judged) = (Vec::new(), Vec::new());
     for group in groups {
         let runs = if group.once { 1 } else { runs };
@@ -122,7 +139,13 @@ pub(super) fn measure(
         judged.extend(group.targets.iter().map(|target| judge(target, group.stages, &samples)));
         stages.extend(group.stages.iter().zip(&samples).map(|(stage, s)| summarize(stage, s)));
     }
-    Ok((stages, judged))
+    Ok(Measurement {
+        processors: std::thread::available_parallelism().map_or(1, usize::from),
+        load: [before, load()],
+        runs,
+        stages,
+        judged,
+    })
 }
 
 /// Whether a group is named, or none is.

@@ -25,7 +25,7 @@ use walkdir::WalkDir;
 
 pub(crate) use collect::DIRECTORIES;
 pub(crate) use generate::Plan;
-pub(crate) use judge::Judged;
+pub(crate) use judge::{Judged, Measurement};
 pub(crate) use measure::Cost;
 pub(crate) use stage::{Done, STAGES, Stage, prepare, run as run_stage};
 pub(crate) use workplace::workplace;

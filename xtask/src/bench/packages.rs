@@ -11,9 +11,9 @@ use serde::Serialize;
 
 pub(crate) use self::generate::RepositoryPlan;
 pub(crate) use self::stages::run_stage;
-use super::judge::{self, Group, Judged, MIB, Target, Wanted, is_chosen, peak, wall};
+use super::judge::{self, Group, MIB, Measurement, Target, Wanted, is_chosen, peak, wall};
+use super::load;
 use super::stage::own;
-use super::{Measured, load};
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
 
@@ -133,21 +133,14 @@ pub(crate) const NAMES: [&str; 6] =
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct PackagesReport {
-    /// Processors that this process may use.
-    pub(crate) processors: usize,
-    /// The load of the machine, as `/proc/loadavg` has it, before and after.
-    pub(crate) load: [String; 2],
     /// What the generated repository has.
     pub(crate) packages: u64,
     pub(crate) versions: u64,
     pub(crate) files: u64,
     pub(crate) bytes: u64,
-    /// How often each stage ran by turns with the others of its group.
-    pub(crate) runs: usize,
-    /// The stages, in the order they took turns.
-    pub(crate) stages: Vec<Measured>,
-    /// What they say.
-    pub(crate) judged: Vec<Judged>,
+    /// What was measured.
+    #[serde(flatten)]
+    pub(crate) measurement: Measurement,
 }
 
 /// Generates a repository and measures the groups that are named, or all.
@@ -173,18 +166,14 @@ pub(crate) fn run(
         true => Some(fetching::Served::start(directory, &directory.join(stages::REPOSITORY))?),
         false => None,
     };
-    let chosen: Vec<&Group> = GROUPS.iter().filter(|group| is_chosen(only, group.name)).collect();
-    let (stages, judged) = judge::measure(&chosen, directory, runs, stop, printer)?;
+    let chosen = GROUPS.iter().filter(|group| is_chosen(only, group.name));
+    let measurement = judge::measure(chosen, directory, runs, before, stop, printer)?;
     Ok(PackagesReport {
-        processors: std::thread::available_parallelism().map_or(1, usize::from),
-        load: [before, load()],
         packages: plan.packages,
         versions: plan.versions,
         files: plan.files.files,
         bytes: plan.files.bytes,
-        runs,
-        stages,
-        judged,
+        measurement,
     })
 }
 

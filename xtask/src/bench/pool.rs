@@ -12,10 +12,10 @@ pub(crate) use self::stages::run_stage;
 use self::stages::{ENTRIES, Places, options};
 use super::collect::{self, Collected};
 use super::judge::{
-    self, Group, Judged, MIB, Target, Wanted, cpu, is_chosen, output, peak, speed, wall,
+    self, Group, MIB, Measurement, Target, Wanted, cpu, is_chosen, output, peak, speed, wall,
 };
 use super::stage::{own, shell};
-use super::{Measured, Plan, load};
+use super::{Plan, load};
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
 
@@ -154,18 +154,11 @@ pub(crate) const NAMES: [&str; 6] = ["off", "gzip-9", "size", "memory", "verify"
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct PoolReport {
-    /// Processors that this process may use.
-    pub(crate) processors: usize,
-    /// The load of the machine, as `/proc/loadavg` has it, before and after.
-    pub(crate) load: [String; 2],
     /// The tree.
     pub(crate) tree: Collected,
-    /// How often each stage ran by turns with the others of its group.
-    pub(crate) runs: usize,
-    /// The stages, in the order they took turns.
-    pub(crate) stages: Vec<Measured>,
-    /// What they say.
-    pub(crate) judged: Vec<Judged>,
+    /// What was measured.
+    #[serde(flatten)]
+    pub(crate) measurement: Measurement,
 }
 
 /// Collects a tree and measures the groups that are named, or all.
@@ -180,16 +173,9 @@ pub(crate) fn run(
 ) -> Result<PoolReport, Failure> {
     let before = load();
     let tree = prepare(directory, from, plan, only, printer)?;
-    let chosen: Vec<&Group> = GROUPS.iter().filter(|group| is_chosen(only, group.name)).collect();
-    let (stages, judged) = judge::measure(&chosen, directory, runs, stop, printer)?;
-    Ok(PoolReport {
-        processors: std::thread::available_parallelism().map_or(1, usize::from),
-        load: [before, load()],
-        tree,
-        runs,
-        stages,
-        judged,
-    })
+    let chosen = GROUPS.iter().filter(|group| is_chosen(only, group.name));
+    let measurement = judge::measure(chosen, directory, runs, before, stop, printer)?;
+    Ok(PoolReport { tree, measurement })
 }
 
 fn prepare(

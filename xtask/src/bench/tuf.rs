@@ -8,9 +8,9 @@ use jobs::Stop;
 use serde::Serialize;
 
 pub(crate) use self::stages::run_stage;
-use super::judge::{self, Group, Judged, MIB, Target, Wanted, is_chosen, peak, wall};
+use super::judge::{self, Group, MIB, Measurement, Target, Wanted, is_chosen, peak, wall};
+use super::load;
 use super::stage::{own, shell};
-use super::{Measured, load};
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
 
@@ -160,20 +160,13 @@ pub(crate) const PUBLISHED: &str = "tufaceous";
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct TufReport {
-    /// Processors that this process may use.
-    pub(crate) processors: usize,
-    /// The load of the machine, as `/proc/loadavg` has it, before and after.
-    pub(crate) load: [String; 2],
     /// Bytes of the artifacts.
     pub(crate) bytes: u64,
     /// Whether the published tool is here and was measured, too.
     pub(crate) published_tool: bool,
-    /// How often each stage ran by turns with the others of its group.
-    pub(crate) runs: usize,
-    /// The stages, in the order they took turns.
-    pub(crate) stages: Vec<Measured>,
-    /// What they say.
-    pub(crate) judged: Vec<Judged>,
+    /// What was measured.
+    #[serde(flatten)]
+    pub(crate) measurement: Measurement,
 }
 
 /// Generates artifacts and measures the groups that are named, or all.
@@ -190,18 +183,9 @@ pub(crate) fn run(
     stages::prepare(directory, bytes)?;
     let published_tool = super::is_here(PUBLISHED);
     let peers = PEERS.iter().filter(|_| published_tool);
-    let chosen: Vec<&Group> =
-        GROUPS.iter().chain(peers).filter(|group| is_chosen(only, group.name)).collect();
-    let (stages, judged) = judge::measure(&chosen, directory, runs, stop, printer)?;
-    Ok(TufReport {
-        processors: std::thread::available_parallelism().map_or(1, usize::from),
-        load: [before, load()],
-        bytes,
-        published_tool,
-        runs,
-        stages,
-        judged,
-    })
+    let chosen = GROUPS.iter().chain(peers).filter(|group| is_chosen(only, group.name));
+    let measurement = judge::measure(chosen, directory, runs, before, stop, printer)?;
+    Ok(TufReport { bytes, published_tool, measurement })
 }
 
 #[cfg(test)]

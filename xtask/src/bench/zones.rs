@@ -12,9 +12,9 @@ use std::path::Path;
 use jobs::Stop;
 use serde::Serialize;
 
-use super::judge::{self, Group, Judged, MIB, Target, Wanted, is_chosen, peak, wall};
+use super::judge::{self, Group, MIB, Measurement, Target, Wanted, is_chosen, peak, wall};
 use super::stage::{Done, own, shell};
-use super::{Measured, Plan, load};
+use super::{Plan, load};
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
 
@@ -89,19 +89,12 @@ pub(crate) const NAMES: [&str; 3] = ["build", "install", "unpack"];
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct ZonesReport {
-    /// Processors that this process may use.
-    pub(crate) processors: usize,
-    /// The load of the machine, as `/proc/loadavg` has it, before and after.
-    pub(crate) load: [String; 2],
     /// What the zone images are built of.
     pub(crate) files: u64,
     pub(crate) bytes: u64,
-    /// How often each stage ran by turns with the others of its group.
-    pub(crate) runs: usize,
-    /// The stages, in the order they took turns.
-    pub(crate) stages: Vec<Measured>,
-    /// What they say.
-    pub(crate) judged: Vec<Judged>,
+    /// What was measured.
+    #[serde(flatten)]
+    pub(crate) measurement: Measurement,
 }
 
 /// Generates files and measures the groups that are named, or all.
@@ -117,17 +110,9 @@ pub(crate) fn run(
     let bytes = printer::bytes(plan.bytes);
     printer.say(format_args!("generating {} files of {bytes} ...", plan.files));
     prepare(directory, plan, only)?;
-    let chosen: Vec<&Group> = GROUPS.iter().filter(|group| is_chosen(only, group.name)).collect();
-    let (stages, judged) = judge::measure(&chosen, directory, runs, stop, printer)?;
-    Ok(ZonesReport {
-        processors: std::thread::available_parallelism().map_or(1, usize::from),
-        load: [before, load()],
-        files: plan.files,
-        bytes: plan.bytes,
-        runs,
-        stages,
-        judged,
-    })
+    let chosen = GROUPS.iter().filter(|group| is_chosen(only, group.name));
+    let measurement = judge::measure(chosen, directory, runs, before, stop, printer)?;
+    Ok(ZonesReport { files: plan.files, bytes: plan.bytes, measurement })
 }
 
 fn prepare(directory: &Path, plan: Plan, only: &[String]) -> Result<(), Failure> {

@@ -10,7 +10,9 @@ use crate::bench::packages::{self, PackagesReport, RepositoryPlan};
 use crate::bench::pool::{self, PoolReport};
 use crate::bench::tuf::{self, TufReport};
 use crate::bench::zones::{self, ZonesReport};
-use crate::bench::{self, DIRECTORIES, Judged, Measured, Plan, Report, STAGES, Spread};
+use crate::bench::{
+    self, DIRECTORIES, Judged, Measured, Measurement, Plan, Report, STAGES, Spread,
+};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
@@ -385,74 +387,63 @@ fn pool_table(report: &PoolReport, printer: &Printer) {
         count => format!(", {count} of them repeated with their bytes rotated"),
     };
     printer.result(format_args!(
-        "{} files, {}, of {}{repeated} (sha256 {})\n{} runs by turns; {} processors; load {} \
-         before, {} after\n",
+        "{} files, {}, of {}{repeated} (sha256 {})",
         tree.files,
         printer::bytes(tree.bytes),
         from.join(" "),
-        &tree.sha256[..16],
-        report.runs,
-        report.processors,
-        report.load[0],
-        report.load[1]
+        &tree.sha256[..16]
     ));
-    judged(&report.judged, printer);
-    printer.result("");
-    stages(&report.stages, printer);
+    circumstances(&report.measurement, printer);
+    numbers(&report.measurement, printer);
 }
 
 fn packages_table(report: &PackagesReport, printer: &Printer) {
     printer.result(format_args!(
-        "{} packages, {} versions, {} files, {}\n{} runs by turns; {} processors; load {} before, \
-         {} after\n",
+        "{} packages, {} versions, {} files, {}",
         report.packages,
         report.versions,
         report.files,
-        printer::bytes(report.bytes),
-        report.runs,
-        report.processors,
-        report.load[0],
-        report.load[1]
+        printer::bytes(report.bytes)
     ));
-    judged(&report.judged, printer);
-    printer.result("");
-    stages(&report.stages, printer);
+    circumstances(&report.measurement, printer);
+    numbers(&report.measurement, printer);
 }
 
 fn zones_table(report: &ZonesReport, printer: &Printer) {
     printer.result(format_args!(
-        "{} files, {}, in {} zone images\n{} runs by turns; {} processors; load {} before, {} after\n",
+        "{} files, {}, in {} zone images",
         report.files,
         printer::bytes(report.bytes),
-        zones::IMAGES,
-        report.runs,
-        report.processors,
-        report.load[0],
-        report.load[1]
+        zones::IMAGES
     ));
-    judged(&report.judged, printer);
-    printer.result("");
-    stages(&report.stages, printer);
+    circumstances(&report.measurement, printer);
+    numbers(&report.measurement, printer);
 }
 
 fn tuf_table(report: &TufReport, printer: &Printer) {
-    printer.result(format_args!(
-        "artifacts of {}\n{} runs by turns; {} processors; load {} before, {} after\n",
-        printer::bytes(report.bytes),
-        report.runs,
-        report.processors,
-        report.load[0],
-        report.load[1]
-    ));
+    printer.result(format_args!("artifacts of {}", printer::bytes(report.bytes)));
+    circumstances(&report.measurement, printer);
     if !report.published_tool {
         printer.result(format_args!(
             "{} is not here: nothing says how long it would take\n",
             tuf::PUBLISHED
         ));
     }
-    judged(&report.judged, printer);
+    numbers(&report.measurement, printer);
+}
+
+/// How and where something was measured.
+fn circumstances(measurement: &Measurement, printer: &Printer) {
+    printer.result(format_args!(
+        "{} runs by turns; {} processors; load {} before, {} after\n",
+        measurement.runs, measurement.processors, measurement.load[0], measurement.load[1]
+    ));
+}
+
+fn numbers(measurement: &Measurement, printer: &Printer) {
+    judged(&measurement.judged, printer);
     printer.result("");
-    stages(&report.stages, printer);
+    stages(&measurement.stages, printer);
 }
 
 /// Numbers and what they should be, in Markdown.
