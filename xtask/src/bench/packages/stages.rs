@@ -56,7 +56,8 @@ pub(crate) fn run_stage(name: &str, directory: &Path) -> Option<Result<Done, Fai
     Some(match name {
         "catalogue-load" => load(&at),
         "resolve-plan" => plan(&at),
-        "install-packages" => install(&at, &at.scratch("store")).map(|proto| done(&proto)),
+        "install-packages" => install_resolved(&at),
+        "resolve-and-install" => install(&at, &at.scratch("store")).map(|proto| done(&proto)),
         "inflate-write" => inflate(&at, stream),
         "inflate-write-whole" => inflate(&at, whole),
         "baseline-packages" => baseline(&at),
@@ -169,6 +170,18 @@ fn install(at: &Places<'_>, store: &Path) -> Result<Proto, Failure> {
     let options = InstallOptions { date: date()? };
     ips::install(&mut proto, &request(), &[&repository], &options)?;
     Ok(proto)
+}
+
+/// Installs packages that were chosen before; only that is measured, and the peak of memory is that
+/// of everything.
+fn install_resolved(at: &Places<'_>) -> Result<Done, Failure> {
+    let repository = at.repository()?;
+    let mut proto = image(at, &at.scratch("store"))?;
+    let options = InstallOptions { date: date()? };
+    let chosen = ips::solve(&ips::Image::read(&proto)?, &[&repository], &request())?;
+    let (part, _) =
+        Part::of(|| Ok(ips::install_chosen(&mut proto, chosen, &[&repository], &options)?))?;
+    Ok(Done { part: Some(part), ..done(&proto) })
 }
 
 fn done(proto: &Proto) -> Done {
