@@ -6,7 +6,8 @@ use std::path::Path;
 use boot_image::phase2;
 use jobs::Job;
 
-use super::image::{BOARDS, Which};
+use super::image::Which;
+use super::roms::BOARDS;
 use crate::failure::Failure;
 use crate::record;
 

@@ -22,18 +22,16 @@ use image_templates::{
     Context, Features, ImagePackages, Modes, Plan, PoolDescription, Search, genproto,
 };
 use jobs::{Job, JobError};
-use proto::{ExtendedAttributes, Mtime, Proto, ProtoPath, Store};
+use proto::{ExtendedAttributes, Mtime, Proto, ProtoPath};
 use zpool_image::Compression;
 
 use super::overlay::{self, Piece};
 use super::packages::{self, Origins};
+use super::places::Places;
 use super::pool;
-use super::release::{self, STAND_IN};
+use super::roms::BOARDS;
 use crate::failure::Failure;
 use crate::record::{self, OverlayRecord, Record, Tool};
-
-/// The boards whose ROMs an update repository has.
-pub(crate) const BOARDS: [&str; 2] = ["gimlet", "cosmo"];
 
 /// The kernel, which becomes `unix.z`.
 pub(super) const KERNEL: &str = "platform/oxide/kernel/amd64/unix";
@@ -101,51 +99,6 @@ pub(crate) struct Image {
     pub(crate) build_time: i64,
 }
 
-/// Where one image's files are.
-#[derive(Debug, Clone)]
-pub(crate) struct Places {
-    /// Results.
-    pub(crate) set: PathBuf,
-    /// Intermediate files.
-    pub(crate) work: PathBuf,
-    /// The store of all protos' contents.
-    pub(crate) store: PathBuf,
-}
-
-impl Places {
-    /// The proto with all packages installed.
-    pub(crate) fn os(&self) -> PathBuf {
-        self.work.join("os.mtree")
-    }
-
-    fn trim(&self) -> PathBuf {
-        self.work.join("trim.mtree")
-    }
-
-    /// What the image is made from, among the results.
-    fn record(&self) -> PathBuf {
-        self.set.join(record::NAME)
-    }
-
-    fn last(&self) -> PathBuf {
-        self.work.join("final.mtree")
-    }
-
-    /// The pool image behind room for the phase-2 header: what becomes `zfs.img`.
-    fn draft(&self) -> PathBuf {
-        self.work.join("zfs.img")
-    }
-
-    /// Reads a proto that another job left.
-    pub(crate) fn load(&self, manifest: &Path) -> Result<Proto, JobError> {
-        Ok(Proto::load(manifest, Store::create(&self.store)?)?)
-    }
-
-    fn new_proto(&self) -> Result<Proto, JobError> {
-        Ok(Proto::new(Store::create(&self.store)?))
-    }
-}
-
 /// The plans of an image's templates, loaded before anything runs.
 #[derive(Debug)]
 pub(super) struct Plans {
@@ -208,7 +161,7 @@ impl Image {
         ])
     }
 
-    fn job(
+    pub(super) fn job(
         self: &Arc<Self>,
         name: &str,
         action: impl FnOnce(&Self, &jobs::Context) -> Result<(), JobError> + Send + 'static,
@@ -469,63 +422,6 @@ impl Image {
         })
         .reads([places.trim(), places.set.join("zfs.img")])
         .makes(made)
-    }
-
-    fn rom_path(places: &Places, board: &str) -> PathBuf {
-        places.set.join(format!("{board}.rom"))
-    }
-
-    fn rom_job(self: &Arc<Self>, places: &Places) -> Job {
-        let at = places.clone();
-        let reads: Vec<PathBuf> = self.roms.iter().map(|(_, path)| path.clone()).collect();
-        let made: Vec<PathBuf> =
-            self.rom_boards().iter().map(|board| Self::rom_path(places, board)).collect();
-        self.job("roms", move |image, job| {
-            for board in image.rom_boards() {
-                let to = Self::rom_path(&at, &board);
-                match image.roms.iter().find(|(given, _)| *given == board) {
-                    Some((_, from)) => {
-                        fs::copy(from, &to)
-                            .map_err(|error| format!("cannot copy {}: {error}", from.display()))?;
-                    }
-                    None => {
-                        job.log(format_args!("{board}: a stand-in"));
-                        let text = format!(
-                            "{STAND_IN} It stands in for the {board} ROM of the {} \
-                             image, which needs firmware that is not public. It does not boot.\n",
-                            image.which.name()
-                        );
-                        fs::write(&to, text)?;
-                    }
-                }
-            }
-            Ok(())
-        })
-        .reads(reads)
-        .makes(made)
-    }
-
-    /// The boards this image has ROMs for, given or stood in for.
-    fn rom_boards(&self) -> Vec<String> {
-        let mut boards: Vec<String> = self.roms.iter().map(|(board, _)| board.clone()).collect();
-        if self.stand_in_roms {
-            let missing = |board: &&str| !self.roms.iter().any(|(given, _)| given == board);
-            boards.extend(BOARDS.into_iter().filter(missing).map(str::to_owned));
-        }
-        boards.sort();
-        boards
-    }
-
-    /// Whether any ROM is a stand-in, made here or given.
-    pub(crate) fn has_stand_ins(&self) -> bool {
-        self.rom_boards().len() > self.roms.len()
-            || self.roms.iter().any(|(_, rom)| release::is_stand_in(rom))
-    }
-
-    /// The boards that a repository needs and nobody gave.
-    pub(crate) fn missing_roms(&self) -> Vec<&'static str> {
-        let boards = self.rom_boards();
-        BOARDS.into_iter().filter(|board| !boards.iter().any(|given| given == board)).collect()
     }
 
     /// What is written down in `os.tar.gz`.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::image::BOARDS;
+use super::roms::BOARDS;
 use crate::failure::Failure;
 
 /// How every stand-in for a ROM begins, by which one is recognised wherever it comes from.

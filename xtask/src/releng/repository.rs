@@ -8,8 +8,9 @@ use jobs::Job;
 use tuf::{BuildOptions, Input, Key, Variant, VerifyOptions};
 
 use super::firmware::Found;
-use super::image::{BOARDS, Which};
+use super::image::Which;
 use super::overlay::Zone;
+use super::roms::BOARDS;
 use crate::failure::Failure;
 
 /// What goes into the repository.
