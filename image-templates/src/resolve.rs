@@ -14,6 +14,8 @@ pub struct Resolution {
     pub image: Image,
     /// Packages that led to others and are not installed: they were renamed.
     pub renamed: Vec<Chosen>,
+    /// Packages that steps name and that are obsolete, so that nothing is installed for them.
+    pub obsolete: BTreeSet<Fmri>,
 }
 
 /// Carries out the `pkg_*` steps of a plan as far as the choice of packages goes; the other steps
@@ -26,7 +28,8 @@ pub fn resolve(
     origins: &[&dyn ips::Origin],
     preferred: Option<&BTreeSet<Fmri>>,
 ) -> Result<Resolution, Error> {
-    let mut run = Run { origins, preferred, image: None, renamed: Vec::new() };
+    let mut run =
+        Run { origins, preferred, image: None, renamed: Vec::new(), obsolete: BTreeSet::new() };
     for (number, planned) in (1..).zip(&plan.steps) {
         if let PlannedStep { step: Step::Packages(step), origin } = planned {
             run.step(step).map_err(|source| Error::Step {
@@ -42,7 +45,7 @@ pub fn resolve(
         template: plan.template.to_path_buf(),
         reason: "no step makes a package image, so that there are no packages to choose".to_owned(),
     })?;
-    Ok(Resolution { image, renamed: run.renamed })
+    Ok(Resolution { image, renamed: run.renamed, obsolete: run.obsolete })
 }
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
@@ -52,6 +55,7 @@ struct Run<'a> {
     preferred: Option<&'a BTreeSet<Fmri>>,
     image: Option<Image>,
     renamed: Vec<Chosen>,
+    obsolete: BTreeSet<Fmri>,
 }
 
 impl Run<'_> {
@@ -125,8 +129,9 @@ impl Run<'_> {
     fn choose(&mut self, patterns: &[String]) -> Result<(), Problem> {
         let Some(image) = &mut self.image else { return Ok(()) };
         let options = SolveOptions { preferred: self.preferred, ..SolveOptions::default() };
-        let Solution { packages, renamed } =
+        let Solution { packages, renamed, obsolete } =
             ips::solve_with(image, self.origins, patterns, options)?;
+        self.obsolete.extend(obsolete);
         for package in renamed {
             if !self.renamed.iter().any(|there| there.fmri == package.fmri) {
                 self.renamed.push(package);

@@ -217,7 +217,8 @@ fn chosen(
         let resolution = resolve(&plan, &all, Some(preferred))?;
         let installed = resolution.image.packages.into_iter().map(|package| package.fmri);
         let renamed = resolution.renamed.into_iter().map(|package| package.fmri);
-        for fmri in installed.chain(renamed) {
+        // What is named and obsolete is locked too: a build must find that it is.
+        for fmri in installed.chain(renamed).chain(resolution.obsolete) {
             let at = opened.iter().position(|o| o.packages().binary_search(&fmri).is_ok());
             if let Some(at) = at {
                 chosen.insert(fmri, at);

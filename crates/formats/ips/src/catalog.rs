@@ -46,8 +46,29 @@ pub struct CatalogAttributes {
 impl CatalogAttributes {
     /// The part that lists every package.
     pub const BASE: &str = BASE;
+    /// The part that has what packages depend on, and what has become of them.
+    pub const DEPENDENCY: &str = "catalog.dependency.C";
     /// The file that these are in.
     pub const FILE: &str = ATTRS;
+
+    /// Reads a part, which must be the one that these attributes sign.
+    pub(crate) fn verified(
+        &self,
+        path: &Path,
+        part: &str,
+        text: &str,
+    ) -> Result<Map<String, Value>, Error> {
+        let (object, signature) =
+            json::verify(text).map_err(|problem| Error::damaged(path, problem))?;
+        if let Some(Some(expected)) = self.parts.get(part)
+            && signature.as_ref() != Some(expected)
+        {
+            let found = signature.as_deref().unwrap_or("none");
+            let problem = format!("its signature is {found}; {ATTRS} says {expected}");
+            return Err(Error::damaged(path, problem));
+        }
+        Ok(object)
+    }
 
     /// Reads `catalog.attrs`; `path` is for messages. A signature must be right.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
@@ -98,15 +119,7 @@ impl Catalog {
 
     /// Reads the base part of a catalog; `path` is for messages.
     pub fn parse(path: &Path, attributes: &CatalogAttributes, text: &str) -> Result<Self, Error> {
-        let (object, signature) =
-            json::verify(text).map_err(|problem| Error::damaged(path, problem))?;
-        if let Some(Some(expected)) = attributes.parts.get(BASE)
-            && signature.as_ref() != Some(expected)
-        {
-            let found = signature.as_deref().unwrap_or("none");
-            let problem = format!("its signature is {found}; {ATTRS} says {expected}");
-            return Err(Error::damaged(path, problem));
-        }
+        let object = attributes.verified(path, BASE, text)?;
         let catalog = Self { entries: read_base(path, &object)? };
         if let Some(count) = attributes.versions
             && count != catalog.entries.len() as u64
@@ -187,7 +200,7 @@ pub(crate) fn read_entry(
 /// Which part of a catalog repeats an action: `dependency.C`, `summary.C` or another locale's
 /// summary.
 fn part_of(action: &Action) -> Option<String> {
-    let dependency = || Some("catalog.dependency.C".to_owned());
+    let dependency = || Some(CatalogAttributes::DEPENDENCY.to_owned());
     match action.kind {
         ActionKind::Depend => dependency(),
         ActionKind::Set => {

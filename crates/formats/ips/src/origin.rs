@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::payload::PayloadReader;
-use crate::{Action, Error, Fmri, Manifest, PackageArchive, Repository};
+use crate::{Action, Error, Fmri, Manifest, PackageArchive, Repository, Standing};
 
 /// A payload as an origin stores it.
 pub struct StoredPayload {
@@ -62,6 +62,11 @@ pub trait Origin: Send + Sync {
     fn manifest(&self, fmri: &Fmri) -> Result<Manifest, Error> {
         let source = format!("{} {fmri}", self.location().display());
         Manifest::parse(source, &self.manifest_text(fmri)?)
+    }
+
+    /// What has become of a package that [`Origin::packages`] names.
+    fn standing(&self, fmri: &Fmri) -> Result<Standing, Error> {
+        Ok(Standing::of(&self.manifest(fmri)?))
     }
 
     /// What an action of a publisher's package delivers, uncompressed. Size and strongest hash

@@ -7,7 +7,7 @@ use proto::{Contents, Proto, ProtoPath, Store};
 
 use crate::image::CONFIG;
 use crate::solve::Pattern;
-use crate::{Error, Fmri, Image, Manifest, Origin, open_origin};
+use crate::{Error, Fmri, Image, Manifest, Origin, Standing, open_origin};
 
 /// Something that has packages.
 pub enum Packages {
@@ -117,6 +117,14 @@ impl Packages {
             if let Err(error) = origin.prefetch_manifests(&wanted) {
                 tracing::debug!(%error, "not all manifests are at hand");
             }
+        }
+    }
+
+    /// What has become of one of them.
+    pub fn standing(&self, fmri: &Fmri) -> Result<Standing, Error> {
+        match self {
+            Self::Image { .. } => Ok(Standing::of(&*self.manifest(fmri)?)),
+            Self::Origin(origin) => origin.standing(fmri),
         }
     }
 

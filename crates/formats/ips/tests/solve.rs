@@ -182,10 +182,55 @@ fn obsolete_and_renamed_packages() {
         ("gone@1", &[]),
         ("gone@2", &["set name=pkg.obsolete value=true"]),
         ("a@1", &["require old"]),
+        ("older@1", &["set name=pkg.renamed value=true", "require old"]),
+        ("b@1", &["require older"]),
+        ("c@1", &["incorporate old@2", "optional older", "require a"]),
     ];
-    assert_eq!(chosen(packages, &["a"]).unwrap(), ["a@1", "new@1"]);
-    assert!(chosen(packages, &["gone"]).unwrap_err().contains("gone@2 is obsolete"));
+    // The old name stays where a package uses it, and only there.
+    assert_eq!(chosen(packages, &["old"]).unwrap(), ["new@1"]);
+    assert_eq!(chosen(packages, &["older"]).unwrap(), ["new@1"]);
+    assert_eq!(chosen(packages, &["a", "older"]).unwrap(), ["a@1", "new@1", "old@2"]);
+    assert_eq!(chosen(packages, &["b"]).unwrap(), ["b@1", "new@1", "old@2", "older@1"]);
+    assert_eq!(chosen(packages, &["c", "older"]).unwrap(), ["a@1", "c@1", "new@1", "old@2"]);
+    assert_eq!(chosen(packages, &["gone"]).unwrap(), [""; 0]);
+    assert_eq!(chosen(packages, &["gone", "a"]).unwrap(), ["a@1", "new@1", "old@2"]);
+    assert_eq!(chosen(packages, &["gone@2"]).unwrap(), [""; 0]);
     assert_eq!(chosen(packages, &["gone@1"]).unwrap(), ["gone@1"]);
+}
+
+#[test]
+fn what_is_obsolete_and_named_goes() {
+    let mut depot = depot(&[("gone@1", &[]), ("user@1", &["require gone"])]);
+    let mut proto = depot.image();
+    depot.install(&mut proto, &["gone"]).unwrap();
+    depot.add("gone@2", "set name=pkg.obsolete value=true\n");
+    let ask = |proto: &Proto, request: &[&str]| {
+        let image = Image::read(proto).unwrap();
+        let options = SolveOptions::default();
+        let solution = solve_with(&image, &depot.origins(), &names(request), options).unwrap();
+        let obsolete: Vec<String> =
+            solution.obsolete.iter().map(|fmri| fmri.stem.clone()).collect();
+        (short(&solution.packages).join(" "), obsolete.join(" "))
+    };
+    assert_eq!(ask(&proto, &["gone"]), (String::new(), "gone".to_owned()));
+    assert_eq!(ask(&proto, &["user"]), ("gone@1 user@1".to_owned(), String::new()));
+    assert_eq!(ask(&proto, &["user", "gone"]), ("gone@1 user@1".to_owned(), String::new()));
+    let report = depot.install(&mut proto, &["gone"]).unwrap();
+    assert_eq!(report.removed.len(), 1);
+}
+
+#[test]
+fn packages_only_for_those_who_name_them() {
+    let packages: &[(&str, &[&str])] = &[
+        ("fix@1", &[]),
+        ("fix@2", &["set name=pkg.depend.explicit-install value=true"]),
+        ("a@1", &["require fix"]),
+        ("b@1", &["require fix@2"]),
+    ];
+    assert_eq!(chosen(packages, &["a"]).unwrap(), ["a@1", "fix@1"]);
+    assert_eq!(chosen(packages, &["a", "fix"]).unwrap(), ["a@1", "fix@2"]);
+    let error = chosen(packages, &["b"]).unwrap_err();
+    assert!(error.contains("fix@2 is only installed when it is asked for by name"), "{error}");
 }
 
 #[test]
@@ -207,7 +252,7 @@ fn what_is_needed_may_be_older_than_its_obsolete_version() {
         let error = chosen(packages, request).unwrap_err();
         assert!(error.contains("gone"), "{error}");
     }
-    assert!(chosen(packages, &["needs", "gone"]).unwrap_err().contains("gone@2 is obsolete"));
+    assert_eq!(chosen(packages, &["needs", "gone"]).unwrap(), ["gone@1", "needs@1"]);
 }
 
 #[test]
@@ -242,6 +287,10 @@ fn publishers_are_searched_in_order() {
         ["pkg:/a@1:20260102T030405Z", "pkg:/only@1:20260102T030405Z"]
     );
     assert_eq!(solve(&["pkg://other/a"]).unwrap(), ["pkg:/a@2:20260102T030405Z"]);
+    // The first that has the version which is asked for.
+    assert_eq!(solve(&["a@2"]).unwrap(), ["pkg:/a@2:20260102T030405Z"]);
+    assert_eq!(solve(&["a@1"]).unwrap(), ["pkg:/a@1:20260102T030405Z"]);
+    assert!(solve(&["a@3"]).is_err());
     let error = solve(&["x"]).unwrap_err().to_string();
     assert!(error.contains("x is only published by third"), "{error}");
     assert!(solve(&["nothing"]).unwrap_err().to_string().contains("matches no package"));
@@ -484,8 +533,8 @@ fn patterns_pass_over_what_was_replaced() {
     assert_eq!(all, ["other/disks@1", "system/disks@1", "system/zones@1"]);
     let error = chosen(packages, &["disks"]).unwrap_err();
     assert!(error.contains("matches several packages: other/disks, system/disks"), "{error}");
-    assert!(chosen(packages, &["gone/zones"]).is_err());
-    assert!(chosen(packages, &["gone/*"]).unwrap_err().contains("gone/zones@2 is obsolete"));
+    assert_eq!(chosen(packages, &["gone/zones"]).unwrap(), [""; 0]);
+    assert_eq!(chosen(packages, &["gone/*"]).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -680,4 +729,43 @@ fn of_many_versions_only_those_in_question_are_read() {
     );
     let read = many.read.into_inner();
     assert!(read <= 2 * STEMS, "{read} manifests of {} were read", STEMS * VERSIONS);
+}
+
+#[test]
+fn a_conditional_counts_wherever_its_predicate_comes_from() {
+    let packages: &[(&str, &[&str])] = &[
+        ("g@2", &["exclude e"]),
+        ("h@1", &["conditional e g"]),
+        ("h@1.1", &["conditional e g"]),
+        ("e@1", &[]),
+        ("c@1", &[]),
+        ("old@1", &[]),
+        ("old@2", &["conditional e g"]),
+    ];
+    for request in [&["g", "h"][..], &["g", "h", "c"], &["c", "h", "g"], &["h@1", "c", "g"]] {
+        let error = chosen(packages, request).unwrap_err();
+        assert!(error.contains("g@2 excludes e"), "{request:?}: {error}");
+    }
+    assert_eq!(chosen(packages, &["c", "g", "old"]).unwrap(), ["c@1", "g@2", "old@1"]);
+}
+
+#[test]
+fn groups_and_latest_pass_over_what_cannot_be_had() {
+    let packages: &[(&str, &[&str])] = &[
+        ("a@1", &["group b@9", "group fix", "group-any c@9 d@9"]),
+        ("b@1", &[]),
+        ("b@2", &["set name=variant.arch value=sparc"]),
+        ("c@1", &[]),
+        ("c@2", &["set name=pkg.obsolete value=true"]),
+        ("d@1", &[]),
+        ("fix@1", &["set name=pkg.depend.explicit-install value=true"]),
+        ("either@1", &["require-any c@1 d"]),
+        ("hold@1", &["incorporate c@2", "exclude d"]),
+    ];
+    // Versions say nothing in groups, and what became obsolete comes last.
+    assert_eq!(chosen(packages, &["a"]).unwrap(), ["a@1", "b@1", "d@1"]);
+    assert_eq!(chosen(packages, &["either"]).unwrap(), ["d@1", "either@1"]);
+    assert_eq!(chosen(packages, &["b@latest"]).unwrap(), ["b@1"]);
+    assert_eq!(chosen(packages, &["c@latest"]).unwrap(), [""; 0]);
+    assert_eq!(chosen(packages, &["hold", "c"]).unwrap(), ["hold@1"]);
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fetch::{Check, Fetcher, Item};
 use ips::{
     Action, ActionKind, Catalog, CatalogAttributes, Error, Fmri, Manifest, Missing, Origin,
-    Payload, PayloadReader, StoredPayload, Wanted,
+    Payload, PayloadReader, Standing, StoredPayload, Wanted,
 };
 use proto::Digest;
 use sha1::{Digest as _, Sha1};
@@ -30,6 +30,9 @@ const PAYLOAD_LIMIT: u64 = 16 << 30;
 
 /// Payloads of at most so many bytes are read into memory.
 const SMALL: u64 = 4 << 20;
+
+/// What has become of packages; those that are not there are as they were.
+type Standings = BTreeMap<Fmri, Standing>;
 
 /// How a depot is used.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +55,10 @@ pub struct Depot {
     packages: Vec<Fmri>,
     /// The SHA-1 of each manifest, where the catalog says it.
     hashes: BTreeMap<Fmri, String>,
+    /// What the catalog of each publisher consists of.
+    catalogs: BTreeMap<String, CatalogAttributes>,
+    /// What has become of packages, by publisher: read when it is asked for.
+    standings: Arc<Mutex<BTreeMap<String, Arc<Standings>>>>,
     /// Payloads that could not be fetched, and why.
     failed: Arc<Mutex<BTreeMap<String, String>>>,
 }
@@ -110,6 +117,8 @@ impl Depot {
             sources: BTreeMap::new(),
             packages: Vec::new(),
             hashes: BTreeMap::new(),
+            catalogs: BTreeMap::new(),
+            standings: Arc::default(),
             failed: Arc::default(),
         }
     }
@@ -187,38 +196,10 @@ impl Depot {
             Some(attributes) => attributes,
             None => CatalogAttributes::parse(&attributes_at, &text(bytes, &attributes_at)?)?,
         };
-        let Some(signature) = attributes.parts.get(CatalogAttributes::BASE) else {
-            return Ok(());
-        };
-        let base_at = at.join(CatalogAttributes::BASE);
-        let url = self.site.catalog(publisher, CatalogAttributes::BASE);
-        let checked = Mutex::new(None);
-        let check = |file: &mut File| {
-            let catalog = Catalog::parse(&base_at, &attributes, &is_text(file)?);
-            *lock(&checked) = Some(catalog.map_err(|error| error.to_string())?);
-            Ok(())
-        };
-        let item = Item {
-            // A part that is signed is the same wherever it is.
-            name: match signature {
-                Some(signature) => Name::new("catalog", format!("sha1:{signature}")),
-                None => Name::new("catalog", url.as_str()),
-            },
-            what: format!("{} of {publisher}", CatalogAttributes::BASE),
-            urls: vec![url],
-            size: None,
-            limit: CATALOG_LIMIT,
-            check: &check,
-        };
-        let bytes = match signature {
-            Some(_) => self.fetcher.read(&item),
-            None => self.fetcher.refresh(&item),
-        };
-        let bytes = bytes.map_err(|error| self.error(error))?;
-        let catalog = match lock(&checked).take() {
-            Some(catalog) => catalog,
-            None => Catalog::parse(&base_at, &attributes, &text(bytes, &base_at)?)?,
-        };
+        let base = CatalogAttributes::BASE;
+        let catalog = self.part(publisher, &attributes, base, Catalog::parse)?.unwrap_or_default();
+        self.catalogs.insert(publisher.to_owned(), attributes);
+        let base_at = at.join(base);
         for entry in catalog.entries {
             if entry.fmri.publisher.as_deref() != Some(publisher) {
                 let problem = format!("{} does not belong to {publisher}", entry.fmri);
@@ -230,6 +211,48 @@ impl Depot {
             self.packages.push(entry.fmri);
         }
         Ok(())
+    }
+
+    /// A part of a catalog, if it has it.
+    fn part<T: Send>(
+        &self,
+        publisher: &str,
+        attributes: &CatalogAttributes,
+        name: &str,
+        parse: fn(&Path, &CatalogAttributes, &str) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let Some(signature) = attributes.parts.get(name) else { return Ok(None) };
+        let at = self.location.join(publisher).join("catalog").join(name);
+        let url = self.site.catalog(publisher, name);
+        // What the check of a file that was fetched read is not read again.
+        let checked = Mutex::new(None);
+        let check = |file: &mut File| {
+            let part = parse(&at, attributes, &is_text(file)?);
+            *lock(&checked) = Some(part.map_err(|error| error.to_string())?);
+            Ok(())
+        };
+        let item = Item {
+            // A part that is signed is the same wherever it is.
+            name: match signature {
+                Some(signature) => Name::new("catalog", format!("sha1:{signature}")),
+                None => Name::new("catalog", url.as_str()),
+            },
+            what: format!("{name} of {publisher}"),
+            urls: vec![url],
+            size: None,
+            limit: CATALOG_LIMIT,
+            check: &check,
+        };
+        let bytes = match signature {
+            Some(_) => self.fetcher.read(&item),
+            None => self.fetcher.refresh(&item),
+        };
+        let bytes = bytes.map_err(|error| self.error(error))?;
+        let part = match lock(&checked).take() {
+            Some(part) => part,
+            None => parse(&at, attributes, &text(bytes, &at)?)?,
+        };
+        Ok(Some(part))
     }
 
     /// Calls `then` with the item that a manifest is.
@@ -404,6 +427,26 @@ impl Origin for Depot {
         }
         let read = self.with_manifest(fmri, Some(sha256), |item| self.fetcher.read(item))?;
         text(read.map_err(|error| self.error(error))?, &self.location)
+    }
+
+    /// As the catalog says: no manifest is fetched for it.
+    fn standing(&self, fmri: &Fmri) -> Result<Standing, Error> {
+        let publisher = fmri.publisher.as_deref().unwrap_or_default();
+        let Some(attributes) = self.catalogs.get(publisher) else {
+            return Ok(Standing::of(&self.manifest(fmri)?));
+        };
+        let mut standings = lock(&self.standings);
+        let known = match standings.get(publisher) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let part = CatalogAttributes::DEPENDENCY;
+                let read = self.part(publisher, attributes, part, Standing::read)?;
+                let read = Arc::new(read.unwrap_or_default());
+                standings.insert(publisher.to_owned(), Arc::clone(&read));
+                read
+            }
+        };
+        Ok(known.get(fmri).copied().unwrap_or_default())
     }
 
     fn stored_payload(&self, publisher: &str, sha1: &str) -> Result<StoredPayload, Error> {

@@ -8,7 +8,10 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use depot::{Depot, Options, Server};
-use ips::{Error, Fmri, Lock, LockOrigin, LockedPackage, Origin, PackageArchive, Repository};
+use ips::{
+    Error, Fmri, Lock, LockOrigin, LockedPackage, Origin, PackageArchive, Publication, Repository,
+    Standing, publish,
+};
 use misbehaving_depot::{Fault, MisbehavingDepot};
 use proto::Digest;
 use support::{Site, listing, runtime};
@@ -211,6 +214,54 @@ fn what_a_package_needs_is_fetched_with_it() {
     assert_eq!(server.requests("/extra/manifest"), 0);
     site.install(&depot).unwrap();
     assert_eq!(server.requests("/example.com/manifest/"), 2);
+}
+
+#[test]
+fn what_became_of_packages_is_in_the_catalog() {
+    let mut site = Site::new();
+    let mut publication = Publication::new("extra", site.time());
+    publication.content = vec![site.path("files")];
+    for (name, text) in [
+        (
+            "old.p5m",
+            "set name=pkg.fmri value=pkg://extra/old@1.0-1\nset name=pkg.obsolete value=true\n",
+        ),
+        (
+            "greeter.p5m",
+            "set name=pkg.fmri value=pkg://extra/greeter@1.0-1\nset name=pkg.renamed value=true\n\
+             depend fmri=app/hello type=require\n",
+        ),
+    ] {
+        let path = site.path(name);
+        fs::write(&path, text).unwrap();
+        publish(&mut site.repository, &publication, &[path]).unwrap();
+    }
+    let server = site.misbehaving();
+    let ask = |depot: &Depot| -> Vec<String> {
+        let standing = |fmri: &Fmri| {
+            let standing = depot.standing(fmri).unwrap();
+            assert_eq!(standing, site.repository.standing(fmri).unwrap());
+            let Standing { obsolete, renamed, legacy } = standing;
+            format!("{} {obsolete} {renamed} {legacy}", fmri.stem)
+        };
+        depot.packages().iter().map(standing).collect()
+    };
+    let expected = [
+        "app/hello false false false",
+        "lib/c false false false",
+        "greeter false true false",
+        "old false false false",
+        "old true false false",
+    ];
+    assert_eq!(ask(&site.open(&server.url()).unwrap()), expected);
+    assert_eq!(server.requests("/example.com/manifest"), 0);
+    assert_eq!(server.requests("/extra/manifest"), 0);
+    assert_eq!(server.requests("/extra/catalog/1/catalog.dependency.C"), 1);
+    // The next one knows it, without asking again and without network.
+    assert_eq!(ask(&site.open(&server.url()).unwrap()), expected);
+    assert_eq!(server.requests("/extra/catalog/1/catalog.dependency.C"), 1);
+    let url = server.url().parse().unwrap();
+    assert_eq!(ask(&Depot::open(&url, site.offline(), &Options::default()).unwrap()), expected);
 }
 
 #[test]

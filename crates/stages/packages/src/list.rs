@@ -48,25 +48,22 @@ pub fn list(packages: &Packages, patterns: &[String]) -> Result<Listing, Error> 
         order.into_iter().next().or(image.config.publishers.first().map(|p| p.name.clone()))
     });
     let mut listed = Vec::new();
-    let selected = packages.select(patterns)?;
-    packages.prefetch(&selected);
-    for fmri in selected {
+    for fmri in packages.select(patterns)? {
         let installed = packages
             .image()
             .and_then(|image| image.packages.iter().find(|package| package.fmri == *fmri));
         let has = |state| installed.is_some_and(|package| package.states.contains(&state));
-        let manifest = packages.manifest(fmri)?;
+        let standing = packages.standing(fmri)?;
         let flag = |pairs: &[(bool, char)]| {
             pairs.iter().find(|(is, _)| *is).map_or('-', |(_, letter)| *letter)
         };
-        let legacy = manifest.value("pkg.legacy").is_some_and(|value| value == "true");
         let flags = [
             flag(&[(installed.is_some(), 'i')]),
             flag(&[(has(State::Frozen), 'f'), (has(State::Manual), 'm')]),
             flag(&[
-                (manifest.is_obsolete(), 'o'),
-                (manifest.is_renamed(), 'r'),
-                (legacy || has(State::Legacy), 'l'),
+                (standing.obsolete, 'o'),
+                (standing.renamed, 'r'),
+                (standing.legacy || has(State::Legacy), 'l'),
             ]),
         ];
         listed.push(Listed {

@@ -8,7 +8,7 @@ use super::fetch::Origins;
 use super::stage::Stage;
 use crate::catalog::CatalogBuilder;
 use crate::image::{AVOIDED, CONFIG, ImageConfig, StateMetadata, manifest_path, print_avoided};
-use crate::{ActionKind, Chosen, Error, Fmri, Image, State};
+use crate::{ActionKind, Chosen, Error, Fmri, Image, Standing, State};
 
 /// Directories that every image has.
 const DIRECTORIES: [&str; 10] = [
@@ -152,7 +152,7 @@ fn states(image: &Image, package: &Chosen, before: &[State]) -> Vec<State> {
     let mut states: BTreeSet<State> = before
         .iter()
         .copied()
-        .filter(|state| !matches!(state, State::Upgradable | State::Manual | State::Frozen))
+        .filter(|state| matches!(state, State::Known | State::Installed | State::Other(_)))
         .collect();
     let version = package.fmri.version.as_ref();
     if let (Some(freeze), Some(version)) = (image.frozen.get(&package.fmri.stem), version)
@@ -164,6 +164,10 @@ fn states(image: &Image, package: &Chosen, before: &[State]) -> Vec<State> {
     if package.manual {
         states.insert(State::Manual);
     }
+    let says = |is: bool, state: State| is.then_some(state);
+    let standing = Standing::of(&package.manifest);
+    states.extend(says(standing.renamed, State::Renamed));
+    states.extend(says(standing.legacy, State::Legacy));
     states.remove(&FROM_CATALOG);
     states.into_iter().chain([FROM_CATALOG]).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
-use super::depend::Facts;
+use super::depend::{Facts, Limit};
 use crate::image::ImageConfig;
 use crate::{Error, Fmri, Image, Manifest, Origin, Version};
 
@@ -72,6 +72,8 @@ pub(crate) struct Wish {
     pub(crate) newest: bool,
     /// Older versions than the installed one are allowed.
     pub(crate) downgrade: bool,
+    /// Which versions are asked for, where that is said.
+    pub(crate) limits: Vec<Limit>,
 }
 
 impl<'a> Candidates<'a> {
@@ -164,7 +166,13 @@ impl<'a> Candidates<'a> {
             (None, None) => None,
         };
         let publisher = publisher.cloned().or_else(|| {
-            candidates.iter().min_by_key(|c| rank(c)).and_then(|c| c.fmri.publisher.clone())
+            // The first publisher that has what is asked for, or anything.
+            let misses = |c: &Candidate<'_>| match &c.fmri.version {
+                Some(version) => wish.limits.iter().any(|limit| !limit.allows(version)),
+                None => !wish.limits.is_empty(),
+            };
+            let first = candidates.iter().min_by_key(|c| (misses(c), rank(c)));
+            first.and_then(|c| c.fmri.publisher.clone())
         });
         candidates.retain(|candidate| {
             candidate.fmri.publisher == publisher
@@ -241,18 +249,6 @@ impl<'a> Candidates<'a> {
         stems.par_iter().filter_map(|stem| self.of(stem).first()).for_each(|candidate| {
             let _ = self.load(candidate);
         });
-    }
-
-    /// Whether a package exists whose first choice, of the versions that the image supports, is not
-    /// obsolete.
-    pub(crate) fn is_there(&self, stem: &str) -> Result<bool, Error> {
-        for candidate in self.of(stem) {
-            let facts = &self.load(candidate)?.1;
-            if facts.unsupported.is_none() {
-                return Ok(!facts.obsolete);
-            }
-        }
-        Ok(false)
     }
 
     pub(crate) fn why_unknown(&self, stem: &str) -> String {

@@ -35,6 +35,9 @@ impl Circumstances<'_> {
     /// Why a candidate that is not installed cannot be taken, as its dependencies say.
     pub(crate) fn refused(&self, candidate: &Candidate<'_>, facts: &Facts) -> Option<String> {
         let who = candidate.short();
+        if let Some(why) = self.unnamed(candidate, facts) {
+            return Some(why);
+        }
         for depend in &facts.depends {
             for target in &depend.on {
                 let why = match depend.kind {
@@ -49,6 +52,16 @@ impl Circumstances<'_> {
             }
         }
         None
+    }
+
+    /// Why a candidate cannot be taken if it must be asked for by name.
+    pub(crate) fn unnamed(&self, candidate: &Candidate<'_>, facts: &Facts) -> Option<String> {
+        let stem = &candidate.fmri.stem;
+        let free = !facts.explicit
+            || self.named.contains(stem.as_str())
+            || self.image.package(stem).is_some();
+        let who = || candidate.short();
+        (!free).then(|| format!("{} is only installed when it is asked for by name", who()))
     }
 
     fn origin(&self, who: &str, target: &Fmri) -> Option<String> {

@@ -30,7 +30,7 @@ pub(crate) enum DependKind {
     Exclude,
     /// Required if another package is there.
     Conditional,
-    /// Required, unless there is no such package or the image avoids it.
+    /// Required, unless there is no such package or the image avoids it. A version says nothing.
     Group,
     /// One of them is required, but for those that are not there or that the image avoids.
     GroupAny,
@@ -56,6 +56,8 @@ pub(crate) struct Facts {
     pub(crate) depends: Vec<Depend>,
     pub(crate) obsolete: bool,
     pub(crate) renamed: bool,
+    /// Whether it is only installed when it is asked for by name.
+    pub(crate) explicit: bool,
     /// Why the image cannot take it at all.
     pub(crate) unsupported: Option<String>,
 }
@@ -81,6 +83,9 @@ impl Facts {
             depends,
             obsolete: manifest.is_obsolete(),
             renamed: manifest.is_renamed(),
+            explicit: manifest
+                .value("pkg.depend.explicit-install")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
             unsupported,
         })
     }

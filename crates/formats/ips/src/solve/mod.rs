@@ -13,6 +13,7 @@ mod pattern;
 mod provider;
 mod version_pattern;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use pattern::Versions;
 use provider::{Barred, Provider, Range};
 use resolvo::{Problem, Solver, UnsolvableOrCancelled};
 
-use crate::{Error, Fmri, Image, Manifest, Origin, Version};
+use crate::{Error, Fmri, Image, Manifest, Origin};
 
 /// A package that was chosen.
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ pub struct Solution {
     pub packages: Vec<Chosen>,
     /// Packages that only lead to others, by name: they were renamed and are not installed.
     pub renamed: Vec<Chosen>,
+    /// Packages that were asked for by name and are obsolete, so that nothing is installed for them.
+    pub obsolete: Vec<Fmri>,
 }
 
 /// Chooses packages for an image: everything that is installed, the packages named by `patterns`
@@ -64,7 +67,9 @@ pub struct Solution {
 /// from the first publisher in search order that has them.
 ///
 /// What is installed and not named stays at its version unless something needs a newer one.
-/// The result is ordered by stem. Renamed packages are replaced by what they were renamed to.
+/// The result is ordered by stem. Renamed packages are replaced by what they were renamed to, but
+/// stay beside it where a package that is not renamed names them. Of what is asked for by name and
+/// is obsolete nothing is installed, and what is installed of it goes, unless others need it.
 /// An unsolvable request is an [`Error::Unsolvable`] that names both sides.
 pub fn solve(
     image: &Image,
@@ -106,6 +111,9 @@ pub fn solve_with(
             let wish = wishes.entry(stem.to_owned()).or_default();
             wish.newest = true;
             wish.downgrade |= pattern.has_version();
+            if let Versions::Limited(limit) = &pattern.version {
+                wish.limits.push(limit.clone());
+            }
             if pattern.publisher.is_some() {
                 wish.publisher.clone_from(&pattern.publisher);
             }
@@ -118,9 +126,13 @@ pub fn solve_with(
         parent: options.parent,
         named: requests.iter().map(|(stem, _)| stem.as_str()).collect(),
     };
-    let chosen = choose(&candidates, &circumstances, &requests)?;
+    let (chosen, obsolete) = choose(&candidates, &circumstances, &requests)?;
     check_renamed(&candidates, &chosen)?;
-    let mut solution = Solution::default();
+    let kept = kept(&candidates, &chosen)?;
+    for fmri in &obsolete {
+        tracing::warn!("{} is asked for and obsolete: nothing is installed for it", fmri.short());
+    }
+    let mut solution = Solution { obsolete, ..Solution::default() };
     for (stem, at) in chosen {
         let candidate = &candidates.of(&stem)[at];
         let package = Chosen {
@@ -130,9 +142,9 @@ pub fn solve_with(
             manual: circumstances.named.contains(stem.as_str())
                 || image.package(&stem).is_some_and(|package| package.is_manual()),
         };
-        match candidates.facts(candidate)?.renamed {
-            true => solution.renamed.push(package),
-            false => solution.packages.push(package),
+        match kept.contains(&stem) {
+            true => solution.packages.push(package),
+            false => solution.renamed.push(package),
         }
     }
     Ok(solution)
@@ -158,54 +170,198 @@ fn drop_replaced(candidates: &Candidates<'_>, found: &mut BTreeSet<&str>) -> Res
 }
 
 /// A package that is asked for from outside: by whom, and at which version.
+#[derive(Clone)]
 struct Asked<'a> {
     stem: &'a str,
-    who: &'a str,
+    who: Cow<'a, str>,
     range: Range,
 }
 
-/// The candidate for each package: its place among the package's candidates.
+/// The candidate for each package, as its place among the package's candidates; and what was asked
+/// for by name and is obsolete.
 fn choose(
     candidates: &Candidates<'_>,
     circumstances: &Circumstances<'_>,
     requests: &[(String, &Pattern)],
-) -> Result<BTreeMap<String, usize>, Error> {
+) -> Result<(BTreeMap<String, usize>, Vec<Fmri>), Error> {
     let installed = circumstances.image.packages.iter().map(|package| Asked {
         stem: &package.fmri.stem,
-        who: "the image",
+        who: "the image".into(),
         range: Range::Any,
     });
-    let requested = requests.iter().map(|(stem, pattern)| Asked {
-        stem,
-        who: "the request",
-        range: match &pattern.version {
+    let mut asked: Vec<Asked<'_>> = installed.collect();
+    for (stem, pattern) in requests {
+        let range = match &pattern.version {
             Versions::Any => Range::Any,
             Versions::Limited(limit) => Range::Limited(limit.clone()),
-            Versions::Latest => latest(candidates.of(stem)),
-        },
-    });
-    let asked: Vec<Asked<'_>> = installed.chain(requested).collect();
+            Versions::Latest => latest(candidates, stem)?,
+        };
+        asked.push(Asked { stem, who: "the request".into(), range });
+    }
+    let mut given_up: BTreeMap<String, Fmri> = BTreeMap::new();
     let mut barred = Barred::new();
     let mut firm = BTreeSet::new();
     loop {
-        let chosen = solve_once(candidates, circumstances, &asked, &barred, &firm)?;
-        if let Some((stem, place, why)) = gone(candidates, &asked, &chosen)? {
-            barred.insert(stem, (place, why));
+        let chosen = match settle(candidates, circumstances, &asked, &barred, &firm) {
+            Err(error @ Error::Unsolvable { .. }) => {
+                // Perhaps something is in the way that is obsolete and only asked for.
+                let obsolete = obsolete_requests(candidates, requests, &asked)?;
+                if obsolete.is_empty() {
+                    return Err(error);
+                }
+                asked.retain(|asked| !obsolete.contains_key(asked.stem));
+                given_up.extend(obsolete);
+                continue;
+            }
+            chosen => chosen?,
+        };
+        if let Some((stem, place)) = gone(candidates, circumstances, &asked, &chosen)? {
+            let of_stem = candidates.of(&stem);
+            if asked.iter().any(|asked| asked.stem == stem) {
+                asked.retain(|asked| asked.stem != stem);
+                given_up.insert(stem, of_stem[place].fmri.clone());
+            } else {
+                let why = format!("{} is obsolete", of_stem[place].short());
+                let older = (place..of_stem.len()).map(|at| ((stem.clone(), at), why.clone()));
+                barred.extend(older);
+            }
             continue;
         }
         let needed = needed(candidates, &asked, &chosen)?;
         // Only what some alternative was taken for can become firm, so this ends.
         if needed.len() == chosen.len() || needed.is_subset(&firm) {
-            return Ok(chosen);
+            given_up.retain(|stem, _| !chosen.contains_key(stem));
+            return Ok((chosen, given_up.into_values().collect()));
         }
         firm.extend(needed);
     }
 }
 
-/// The newest version and no other.
-fn latest(candidates: &[Candidate<'_>]) -> Range {
-    let versions = candidates.iter().filter_map(|candidate| candidate.fmri.version.clone());
-    versions.max().map_or(Range::Any, |version: Version| Range::Limited(Limit::Within(version)))
+/// Solves until every `conditional` dependency holds. The solver sometimes lets one pass that comes
+/// to count late, if it cannot be met; then what it needs is asked for, or else the package that has
+/// it is passed over.
+fn settle(
+    candidates: &Candidates<'_>,
+    circumstances: &Circumstances<'_>,
+    asked: &[Asked<'_>],
+    barred: &Barred,
+    firm: &BTreeSet<String>,
+) -> Result<BTreeMap<String, usize>, Error> {
+    let chosen = solve_once(candidates, circumstances, asked, barred, firm)?;
+    let Some((stem, place, depend)) = unmet(candidates, &chosen)? else { return Ok(chosen) };
+    let mut more = asked.to_vec();
+    let short = candidates.of(&stem)[place].short();
+    let predicate = depend.predicate.as_ref().map(|predicate| predicate.stem.as_str());
+    let who = format!("{short} with {}", predicate.unwrap_or_default());
+    more.extend(depend.on.iter().map(|target| Asked {
+        stem: &target.stem,
+        who: who.clone().into(),
+        range: Range::at_least(target),
+    }));
+    match settle(candidates, circumstances, &more, barred, firm) {
+        Err(error @ Error::Unsolvable { .. }) => {
+            let mut without = barred.clone();
+            without.insert((stem, place), format!("{short} cannot have what it needs"));
+            settle(candidates, circumstances, asked, &without, firm).map_err(|_| error)
+        }
+        result => result,
+    }
+}
+
+/// A chosen package whose conditional dependency is not met, with that dependency.
+fn unmet<'c>(
+    candidates: &'c Candidates<'_>,
+    chosen: &BTreeMap<String, usize>,
+) -> Result<Option<(String, usize, &'c Depend)>, Error> {
+    let has = |fmri: &Fmri| {
+        chosen.get(&fmri.stem).is_some_and(|place| {
+            let version = candidates.of(&fmri.stem)[*place].fmri.version.as_ref();
+            Range::at_least(fmri).allows(version)
+        })
+    };
+    for (stem, place) in chosen {
+        for depend in &candidates.facts(&candidates.of(stem)[*place])?.depends {
+            if depend.kind == DependKind::Conditional
+                && depend.predicate.as_ref().is_some_and(has)
+                && !depend.on.iter().any(has)
+            {
+                return Ok(Some((stem.clone(), *place, depend)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Of what a request names: packages whose newest version in its range is obsolete, with that.
+fn obsolete_requests(
+    candidates: &Candidates<'_>,
+    requests: &[(String, &Pattern)],
+    asked: &[Asked<'_>],
+) -> Result<BTreeMap<String, Fmri>, Error> {
+    let mut obsolete = BTreeMap::new();
+    for (stem, _) in requests {
+        let ranges: Vec<&Range> =
+            asked.iter().filter(|asked| asked.stem == stem).map(|asked| &asked.range).collect();
+        let allowed = |candidate: &&Candidate<'_>| {
+            let version = candidate.fmri.version.as_ref();
+            ranges.iter().all(|range| range.allows(version))
+        };
+        if !ranges.is_empty()
+            && let Some(newest) = candidates.of(stem).iter().find(allowed)
+            && candidates.facts(newest)?.obsolete
+        {
+            obsolete.insert(stem.clone(), newest.fmri.clone());
+        }
+    }
+    Ok(obsolete)
+}
+
+/// The chosen packages that are installed: all but those that were renamed, and of those the ones
+/// that an installed package depends on by their old names.
+fn kept(
+    candidates: &Candidates<'_>,
+    chosen: &BTreeMap<String, usize>,
+) -> Result<BTreeSet<String>, Error> {
+    let mut kept = BTreeSet::new();
+    let mut left = Vec::new();
+    for (stem, place) in chosen {
+        if !candidates.facts(&candidates.of(stem)[*place])?.renamed {
+            kept.insert(stem.clone());
+            left.push((stem, place));
+        }
+    }
+    while let Some((stem, place)) = left.pop() {
+        for depend in &candidates.facts(&candidates.of(stem)[*place])?.depends {
+            if matches!(
+                depend.kind,
+                DependKind::Incorporate | DependKind::Optional | DependKind::Origin
+            ) {
+                continue;
+            }
+            for target in &depend.on {
+                if let Some((stem, place)) = chosen.get_key_value(&target.stem)
+                    && kept.insert(stem.clone())
+                {
+                    left.push((stem, place));
+                }
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// The newest version that the image supports and no other.
+fn latest(candidates: &Candidates<'_>, stem: &str) -> Result<Range, Error> {
+    let mut newest: Vec<&Candidate<'_>> = candidates.of(stem).iter().collect();
+    newest.sort_by(|a, b| b.fmri.version.cmp(&a.fmri.version));
+    for candidate in newest {
+        if let Some(version) = &candidate.fmri.version
+            && candidates.facts(candidate)?.unsupported.is_none()
+        {
+            return Ok(Range::Limited(Limit::Within(version.clone())));
+        }
+    }
+    Ok(Range::Any)
 }
 
 /// Refuses packages that were renamed to each other and so to nothing.
@@ -270,7 +426,7 @@ fn solve_once(
             Ok(ids.into_iter().map(place).collect())
         }
         Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
-            let who = asked.iter().map(|asked| (asked.stem.to_owned(), asked.who)).collect();
+            let who = asked.iter().map(|asked| (asked.stem.to_owned(), &*asked.who)).collect();
             Err(explain::explain(&conflict, &solver, &who))
         }
         // Nothing cancels but a failure.
@@ -285,16 +441,17 @@ fn solve_once(
 /// A package that was chosen at a version from before it became obsolete, although everything
 /// allows the obsolete one: what was given up is not meant to come back when it is asked for, or
 /// when it is a member of a group. What another package needs does, as with pkg(7). The package's
-/// name, the first place that is too old, and the reason.
+/// name, and the place of its obsolete version.
 fn gone(
     candidates: &Candidates<'_>,
+    circumstances: &Circumstances<'_>,
     asked: &[Asked<'_>],
     chosen: &BTreeMap<String, usize>,
-) -> Result<Option<(String, usize, String)>, Error> {
+) -> Result<Option<(String, usize)>, Error> {
     for (stem, place) in chosen {
         let of_stem = candidates.of(stem);
-        let is_asked = || asked.iter().any(|asked| asked.stem == stem);
-        if of_stem[*place].is_installed() || (!is_asked() && is_needed(candidates, chosen, stem)?) {
+        let stays = of_stem[*place].is_installed() && !circumstances.named.contains(stem.as_str());
+        if stays || is_needed(candidates, chosen, stem)? {
             continue;
         }
         for (newer, candidate) in of_stem[..*place].iter().enumerate() {
@@ -313,8 +470,7 @@ fn gone(
                 allowed &= facts.limits_on(stem).all(|limit| limit.allows(version));
             }
             if allowed {
-                let why = format!("{} is obsolete", candidate.short());
-                return Ok(Some((stem.clone(), newer, why)));
+                return Ok(Some((stem.clone(), newer)));
             }
         }
     }

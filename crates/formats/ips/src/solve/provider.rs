@@ -40,7 +40,7 @@ impl VersionSet for Range {
 
 impl Range {
     /// This version or a newer one, if one is named.
-    fn at_least(fmri: &Fmri) -> Self {
+    pub(super) fn at_least(fmri: &Fmri) -> Self {
         fmri.version.clone().map_or(Self::Any, |version| Self::Limited(Limit::AtLeast(version)))
     }
 
@@ -53,8 +53,8 @@ impl Range {
     }
 }
 
-/// Packages whose versions from a place on are not to be taken, and why.
-pub(super) type Barred = BTreeMap<String, (usize, String)>;
+/// Candidates, by package and place, that are not to be taken, and why.
+pub(super) type Barred = BTreeMap<(String, usize), String>;
 
 /// Answers the solver from the candidates.
 pub(super) struct Provider<'a, 'c> {
@@ -93,10 +93,8 @@ impl<'a, 'c> Provider<'a, 'c> {
 
     /// Why a candidate cannot be taken, as far as its name alone says.
     fn barred(&self, stem: &str, at: usize, candidate: &Candidate<'_>) -> Option<String> {
-        match self.barred.get(stem) {
-            Some((from, why)) if at >= *from => Some(why.clone()),
-            _ => self.circumstances.barred(candidate),
-        }
+        let why = self.barred.get(&(stem.to_owned(), at)).cloned();
+        why.or_else(|| self.circumstances.barred(candidate))
     }
 
     /// Why a candidate cannot be taken, as its manifest says.
@@ -123,21 +121,47 @@ impl<'a, 'c> Provider<'a, 'c> {
         found
     }
 
-    /// Some package of several, those first that are needed anyway.
-    fn any(&self, known: &mut KnownDependencies, targets: &[&Fmri]) {
-        let (firm, others): (Vec<&Fmri>, Vec<&Fmri>) =
-            targets.iter().partition(|target| self.firm.contains(&target.stem));
-        let targets = firm.into_iter().chain(others);
-        let mut ranges = targets.map(|fmri| self.range(&fmri.stem, Range::at_least(fmri)));
+    /// Some package of several: those first that are needed anyway, last those that are obsolete by
+    /// now.
+    fn any<'f>(
+        &self,
+        known: &mut KnownDependencies,
+        targets: impl Iterator<Item = (&'f str, Range)>,
+    ) -> Result<(), Error> {
+        let mut ranked = Vec::new();
+        for (stem, range) in targets {
+            let rank = match self.firm.contains(stem) {
+                true => 0,
+                false if self.is_there(stem)? => 1,
+                false => 2,
+            };
+            ranked.push((rank, self.range(stem, range)));
+        }
+        ranked.sort_by_key(|(rank, _)| *rank);
+        let mut ranges = ranked.into_iter().map(|(_, range)| range);
         if let Some(first) = ranges.next() {
             let union = self.pool.intern_version_set_union(first, ranges);
             known.requirements.push(union.into());
         }
+        Ok(())
     }
 
     /// Whether a group pulls a package in.
     fn is_grouped(&self, target: &Fmri) -> Result<bool, Error> {
-        Ok(!self.circumstances.avoids(&target.stem) && self.candidates.is_there(&target.stem)?)
+        Ok(!self.circumstances.avoids(&target.stem) && self.is_there(&target.stem)?)
+    }
+
+    /// Whether a package exists whose first choice, of the versions that anybody may take, is not
+    /// obsolete.
+    fn is_there(&self, stem: &str) -> Result<bool, Error> {
+        for candidate in self.candidates.of(stem) {
+            let facts = self.candidates.facts(candidate)?;
+            let barred = self.circumstances.unnamed(candidate, facts);
+            if facts.unsupported.is_none() && barred.is_none() {
+                return Ok(!facts.obsolete);
+            }
+        }
+        Ok(false)
     }
 
     fn dependencies(&self, candidate: &Candidate<'c>) -> Result<KnownDependencies, Error> {
@@ -152,12 +176,14 @@ impl<'a, 'c> Provider<'a, 'c> {
             match (depend.kind, &depend.on[..]) {
                 (DependKind::Require, [target]) => known.requirements.push(need(target).into()),
                 (DependKind::RequireAny, targets) => {
-                    self.any(&mut known, &targets.iter().collect::<Vec<_>>());
+                    let targets = targets.iter();
+                    let targets = targets.map(|fmri| (&*fmri.stem, Range::at_least(fmri)));
+                    self.any(&mut known, targets)?;
                 }
                 (DependKind::Group, targets) => {
                     for target in targets {
                         if self.is_grouped(target)? {
-                            known.requirements.push(need(target).into());
+                            known.requirements.push(self.range(&target.stem, Range::Any).into());
                         }
                     }
                 }
@@ -165,10 +191,10 @@ impl<'a, 'c> Provider<'a, 'c> {
                     let mut there = Vec::new();
                     for target in targets {
                         if self.is_grouped(target)? {
-                            there.push(target);
+                            there.push((target.stem.as_str(), Range::Any));
                         }
                     }
-                    self.any(&mut known, &there);
+                    self.any(&mut known, there.into_iter())?;
                 }
                 (DependKind::Conditional, [target]) => {
                     if let Some(predicate) = &depend.predicate {
