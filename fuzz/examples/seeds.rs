@@ -87,12 +87,30 @@ fn packages(corpus: &Path) -> Result<(), Box<dyn Error>> {
         ("archive", "sample", fs::read(path("x.p5p"))?),
         ("lock", "sample", lock.to_string().into_bytes()),
         ("image_config", "sample", config),
+        ("image_database", "sample", image_database(&path("catalog.db"))?),
     ] {
         let target = corpus.join(format!("ips_{target}"));
         fs::create_dir_all(&target)?;
         fs::write(target.join(name), bytes)?;
     }
     Ok(())
+}
+
+/// What an image of format 5 knows of packages: one that is installed, one that is not.
+fn image_database(path: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+    let database = rusqlite::Connection::open(path)?;
+    database.execute_batch(
+        "PRAGMA page_size = 512;
+         CREATE TABLE packages (id INTEGER PRIMARY KEY, pub TEXT NOT NULL, stem TEXT NOT NULL,
+         version TEXT NOT NULL, sortkey BLOB NOT NULL, installed INTEGER NOT NULL DEFAULT 0,
+         base TEXT NOT NULL, UNIQUE (pub, stem, version));
+         CREATE INDEX pkg_installed ON packages (stem) WHERE installed = 1;
+         INSERT INTO packages (pub, stem, version, sortkey, installed, base) VALUES
+         ('sample', 'a/b', '1.2,5.11-2.0.3:20260102T030405Z', x'00', 1, '{}'),
+         ('sample', 'c', '1.0,5.11:20260102T030405Z', x'00', 0, '{\"signature-sha-1\":\"00\"}');",
+    )?;
+    database.close().map_err(|(_, error)| error)?;
+    Ok(fs::read(path)?)
 }
 
 /// A small repository, its metadata and documents, and what it is made of.

@@ -126,6 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_read_as_they_are_printed() {
+        let text = format!("8.88888888{}1e69", "9".repeat(60));
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&canonical(&value)).unwrap(), value);
+        let long: Value = serde_json::from_str(&"8888888889".repeat(7)).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&canonical(&long)).unwrap(), long);
+    }
+
+    #[test]
     fn signed_as_the_real_one() {
         // Written by pkg(7): the base part of a catalog with two packages.
         let text = "{\"extra.example.com\":{\"library/zlib\":[{\"signature-sha-1\":\

@@ -68,6 +68,9 @@ impl Ini {
                     return refuse("comes before the first section");
                 };
                 let key = key.trim();
+                if key.is_empty() {
+                    return refuse("has no key before the `=`");
+                }
                 if section.get(key).is_some() {
                     return refuse("sets a key that is set already");
                 }
@@ -216,6 +219,8 @@ mod tests {
             ("[a]\n[a]", 2),
             (" x", 1),
             ("[a]\nx = 1\nx = 2", 3),
+            // Printed again it would continue the value before.
+            ("[a]\nx = 1\n= 2", 3),
         ] {
             assert_eq!(Ini::parse(text).unwrap_err().0, line, "{text:?}");
         }
