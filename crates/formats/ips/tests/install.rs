@@ -8,7 +8,7 @@ use ips::{
     Image, Variants, approve_ca_certificate, change_facets, change_variants, create_image,
     optional_dependencies, purge_history, set_properties, set_publisher, uninstall,
 };
-use proto::{Entry, Metadata, Proto};
+use proto::{Entry, Kind, Metadata, Proto};
 use support::*;
 
 const SAMPLE: &str = "\
@@ -666,4 +666,70 @@ fn what_is_frozen_is_marked() {
         image.package("a").unwrap().fmri.version.as_ref().unwrap().release.to_string(),
         "1.1"
     );
+}
+
+#[test]
+fn a_package_adopts_files_that_were_there() {
+    let mut depot = Depot::with_base();
+    depot.add("z@1", "dir path=etc/z owner=root group=sys mode=0755\n");
+    let mut proto = depot.image();
+    depot.install(&mut proto, &["base", "z"]).unwrap();
+    let content = proto.contents.store.add_bytes(b"mine\n").unwrap();
+    for name in ["true", "old", "new", "legacy", "only", "abandon", "none", "first"] {
+        let entry = Entry::new(Kind::File(content.clone()), Metadata::root(0o600));
+        proto.manifest.replace(path(&format!("etc/z/{name}")), entry);
+    }
+    depot.add(
+        "z@2",
+        "file two path=etc/z/true owner=root group=sys mode=0644 preserve=true\n\
+         file two path=etc/z/old owner=root group=sys mode=0644 preserve=renameold\n\
+         file two path=etc/z/new owner=root group=bin mode=0640 preserve=renamenew\n\
+         file two path=etc/z/legacy owner=root group=sys mode=0644 preserve=legacy\n\
+         file two path=etc/z/only owner=root group=sys mode=0644 preserve=install-only\n\
+         file two path=etc/z/abandon owner=root group=sys mode=0644 preserve=abandon\n\
+         file two path=etc/z/none owner=root group=sys mode=0644\n",
+    );
+    depot.add("y@1", "file y path=etc/z/first owner=root group=sys mode=0644 preserve=true\n");
+    depot.install(&mut proto, &["z", "y"]).unwrap();
+    // A package that comes puts aside what is there; one that was there takes it over.
+    for (file, expected) in [
+        ("etc/z/true", "mine\n"),
+        ("etc/z/old", "two\n"),
+        ("etc/z/old.old", "mine\n"),
+        ("etc/z/new", "mine\n"),
+        ("etc/z/new.new", "two\n"),
+        ("etc/z/legacy", "mine\n"),
+        ("etc/z/only", "mine\n"),
+        ("etc/z/abandon", "mine\n"),
+        ("etc/z/none", "two\n"),
+        ("etc/z/first", "y\n"),
+    ] {
+        assert_eq!(text(&proto, file), expected, "{file}");
+    }
+    let listing = listing(&proto);
+    assert!(listing.contains("etc/z/new.new file 640 0:2 "), "{listing}");
+    assert!(listing.contains("etc/z/abandon file 600 0:0 z"), "{listing}");
+    // What was removed and is only for the first time stays away; what is overlaid is put aside.
+    proto.manifest.remove(&path("etc/z/only"));
+    depot.add(
+        "z@3",
+        "file three path=etc/z/only owner=root group=sys mode=0644 preserve=install-only\n",
+    );
+    depot.add(
+        "under@1",
+        "file u path=etc/o owner=root group=sys mode=0644 preserve=true overlay=allow\n",
+    );
+    depot.add(
+        "over@1",
+        "file o path=etc/o owner=root group=sys mode=0644 preserve=true overlay=true\n",
+    );
+    depot.install(&mut proto, &["z", "under"]).unwrap();
+    assert!(proto.manifest.get(&path("etc/z/only")).is_none());
+    let edited = proto.contents.store.add_bytes(b"edited\n").unwrap();
+    proto.manifest.get_mut(&path("etc/o")).unwrap().kind = Kind::File(edited);
+    depot.install(&mut proto, &["over"]).unwrap();
+    assert_eq!(text(&proto, "etc/o"), "o\n");
+    let kept =
+        proto.manifest.iter().find(|(path, _)| path.to_string().contains("lost+found/etc/o-"));
+    assert!(kept.is_some());
 }

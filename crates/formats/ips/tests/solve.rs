@@ -220,6 +220,24 @@ fn what_is_obsolete_and_named_goes() {
 }
 
 #[test]
+fn old_names_go_with_those_who_use_them() {
+    let depot = depot(&[
+        ("old@1", &["set name=pkg.renamed value=true", "require new"]),
+        ("new@1", &[]),
+        ("a@1", &["require old"]),
+        ("b@1", &["optional old"]),
+    ]);
+    let mut proto = depot.image();
+    depot.install(&mut proto, &["a", "b"]).unwrap();
+    let image = Image::read(&proto).unwrap();
+    let installed: Vec<&str> = image.packages.iter().map(|p| p.fmri.stem.as_str()).collect();
+    assert_eq!(installed, ["a", "b", "new", "old"]);
+    assert!(image.package("old").unwrap().states.contains(&ips::State::Renamed));
+    let left = ips::solve_removal(&image, &names(&["a"])).unwrap();
+    assert_eq!(short(&left), ["b@1", "new@1"]);
+}
+
+#[test]
 fn packages_only_for_those_who_name_them() {
     let packages: &[(&str, &[&str])] = &[
         ("fix@1", &[]),
@@ -761,7 +779,14 @@ fn groups_and_latest_pass_over_what_cannot_be_had() {
         ("fix@1", &["set name=pkg.depend.explicit-install value=true"]),
         ("either@1", &["require-any c@1 d"]),
         ("hold@1", &["incorporate c@2", "exclude d"]),
+        ("nowhere@1", &["require missing"]),
+        ("further@1", &["require nowhere"]),
+        ("sparc@1", &["set name=variant.arch value=sparc"]),
+        ("all@1", &["group further", "group sparc", "group b", "group-any nowhere d"]),
     ];
+    // Members that need what is not there are left out.
+    assert_eq!(chosen(packages, &["all"]).unwrap(), ["all@1", "b@1", "d@1"]);
+    assert!(chosen(packages, &["further"]).is_err());
     // Versions say nothing in groups, and what became obsolete comes last.
     assert_eq!(chosen(packages, &["a"]).unwrap(), ["a@1", "b@1", "d@1"]);
     assert_eq!(chosen(packages, &["either"]).unwrap(), ["d@1", "either@1"]);

@@ -58,9 +58,9 @@ impl Table {
         }
     }
 
-    /// The lowest number below 100 that no row has in a field.
+    /// The lowest number that no row has in a field, of those that are given out.
     fn next_free(&self, field: usize) -> Option<u32> {
-        (0..100).find(|number| !self.rows().any(|row| row[field] == number.to_string()))
+        (100..500).find(|number| !self.rows().any(|row| row[field] == number.to_string()))
     }
 }
 
@@ -147,9 +147,11 @@ impl Accounts {
         let gid = match (gid, &there) {
             (Some(gid), _) => number("gid", gid)?.to_string(),
             (None, Some((gid, _))) => gid.clone(),
-            (None, None) => {
-                self.group.next_free(2).ok_or("no group number below 100 is free")?.to_string()
-            }
+            (None, None) => self
+                .group
+                .next_free(2)
+                .ok_or("no group number from 100 to 499 is free")?
+                .to_string(),
         };
         let members = match there {
             Some((old, members)) => {
@@ -218,7 +220,7 @@ impl Accounts {
         if let Some(uid) = wanted.get("uid") {
             number("uid", uid)?;
         } else {
-            let uid = self.passwd.next_free(2).ok_or("no user number below 100 is free")?;
+            let uid = self.passwd.next_free(2).ok_or("no user number from 100 to 499 is free")?;
             wanted.insert("uid".into(), uid.to_string());
         }
         wanted.entry("lastchg".into()).or_insert_with(|| today.to_string());
@@ -383,10 +385,10 @@ mod tests {
     fn free_numbers_are_found_and_bad_values_refused() {
         let mut files = accounts();
         files.set_group("first", None).unwrap();
-        assert!(files.group().contains("first::2:\n"));
+        assert!(files.group().contains("first::100:\n"));
         let new = user(&[("username", "u"), ("group", "first")], &[]);
         files.set_user(&new, None, 1).unwrap();
-        assert!(files.passwd().contains("u:x:1:2:& User:/:\n"));
+        assert!(files.passwd().contains("u:x:100:100:& User:/:\n"));
         for (field, value) in [("gcos-field", "a:b"), ("home-dir", "/x\nroot::0:0"), ("uid", "x")] {
             let bad = user(&[("username", "v"), ("group", "first"), (field, value)], &[]);
             assert!(files.set_user(&bad, None, 1).is_err(), "{field}");

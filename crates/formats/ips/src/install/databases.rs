@@ -196,6 +196,9 @@ fn driver_of(action: &Action) -> Driver {
     }
 }
 
+/// Where SVR4 packages are noted.
+const LEGACY: &str = "var/sadm/pkg";
+
 /// Writes `var/sadm/pkg/NAME/pkginfo`, by which SVR4 programs know a package.
 pub(crate) fn change_legacy(
     stage: &mut Stage<'_>,
@@ -212,6 +215,11 @@ pub(crate) fn change_legacy(
             && stage.manifest.subtree(&directory).count() == 1
         {
             stage.manifest.remove(&directory);
+        }
+        let all = stage.path(LEGACY)?;
+        let is_packaged = new.paths.contains_key(&all) || new.implied.contains(&all);
+        if !is_packaged && stage.manifest.subtree(&all).count() == 1 {
+            stage.manifest.remove(&all);
         }
     }
     for (delivered, _) in &legacy.set {
@@ -257,7 +265,7 @@ fn legacy_path(delivered: Delivered<'_>) -> Result<ProtoPath, Error> {
     if name.is_empty() || name.contains('/') {
         return Err(delivered.refuse("is not the name of a package"));
     }
-    ProtoPath::new(format!("var/sadm/pkg/{name}/pkginfo"))
+    ProtoPath::new(format!("{LEGACY}/{name}/pkginfo"))
         .map_err(|error| delivered.refuse(error.to_string()))
 }
 

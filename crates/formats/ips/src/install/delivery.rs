@@ -44,6 +44,8 @@ impl Delivered<'_> {
 /// What packages deliver to an image with its variants, facets and mediators.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery<'a> {
+    /// The names of the packages.
+    pub(crate) stems: BTreeSet<&'a str>,
     /// Files, directories and links; the first that was found, where several agree.
     pub(crate) paths: BTreeMap<ProtoPath, Delivered<'a>>,
     /// Directories that are only there because of what is below them.
@@ -81,6 +83,7 @@ impl<'a> Delivery<'a> {
             .collect();
         let global = config.variants.get(Variants::ZONE) != Some("nonglobal");
         let mut delivery = Self {
+            stems: packages.iter().map(|(fmri, _)| fmri.stem.as_str()).collect(),
             mediators: Mediators::choose(config, taken.iter().map(|d| d.action)),
             ..Self::default()
         };

@@ -1,6 +1,6 @@
 //! Files, directories and links: from what packages delivered before to what they deliver now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 use proto::{Entry, Kind, Metadata, Mtime, ProtoPath};
@@ -36,7 +36,7 @@ pub(crate) struct Files<'s, 'p, 'd> {
     old: &'d Delivery<'d>,
     new: &'d Delivery<'d>,
     /// Paths made now, whose owner, group and mode are still to be set.
-    fresh: BTreeSet<ProtoPath>,
+    fresh: BTreeMap<ProtoPath, ProtoPath>,
 }
 
 /// What becomes of each file.
@@ -59,22 +59,22 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
         old: &'d Delivery<'d>,
         new: &'d Delivery<'d>,
     ) -> Result<FilePlans<'d>, Error> {
-        let mut files = Self { stage, old, new, fresh: BTreeSet::new() };
+        let mut files = Self { stage, old, new, fresh: BTreeMap::new() };
         files.check_hardlinks()?;
         files.remove()?;
         files.plan().map(FilePlans)
     }
 
     /// Makes the change, except for owners and groups, which depend on files that it brings. The
-    /// answer has the paths whose owners are to be set.
+    /// answer has the paths whose owners are to be set, each with the path whose action says so.
     pub(crate) fn change(
         stage: &'s mut Stage<'p>,
         old: &'d Delivery<'d>,
         new: &'d Delivery<'d>,
         plans: FilePlans<'d>,
         payloads: &Payloads<'_>,
-    ) -> Result<BTreeSet<ProtoPath>, Error> {
-        let mut files = Self { stage, old, new, fresh: BTreeSet::new() };
+    ) -> Result<BTreeMap<ProtoPath, ProtoPath>, Error> {
+        let mut files = Self { stage, old, new, fresh: BTreeMap::new() };
         files.place(plans.0, payloads)?;
         Ok(files.fresh)
     }
@@ -185,19 +185,27 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
 
     fn plan_file(&self, path: &ProtoPath, new: Delivered<'_>) -> Result<Plan, Error> {
         let there = self.stage.manifest.get(path);
-        let old = self.old.paths.get(path).filter(|old| old.action.kind == ActionKind::File);
+        let overlays = new.action.get("overlay") == Some("true");
+        // What is overlaid is not replaced: for the file on top there was nothing before.
+        let same_file = |old: &&Delivered<'_>| {
+            old.action.kind == ActionKind::File && !(overlays && old.fmri.stem != new.fmri.stem)
+        };
+        let old = self.old.paths.get(path).filter(same_file);
         let preserve = new.preserve();
         let same = old.is_some_and(|old| old.action.payload == new.action.payload);
         let in_the_way = |entry: &Entry| {
             new.refuse(format!("a {} that no package delivers is in the way", entry.kind.word()))
         };
+        if preserve == Some("abandon") {
+            return Ok(Plan::Skip);
+        }
         match (old, there) {
             // What was removed after it was installed stays away until it changes.
             (Some(_), None) if same => Ok(Plan::Skip),
             (Some(_), Some(_)) if same => Ok(Plan::Keep),
             (Some(_), Some(entry)) if !is_file(entry) => Err(in_the_way(entry)),
             (Some(old), Some(_)) => match preserve {
-                Some("install-only" | "abandon") => Ok(Plan::Keep),
+                Some("install-only") => Ok(Plan::Keep),
                 Some(_) if goes_back(*old, new) && self.is_edited(path, *old)? => {
                     Ok(Plan::MoveAside(self.beside(path, ".update")?))
                 }
@@ -211,15 +219,19 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
                 _ => Ok(Plan::Write),
             },
             (None, None) | (Some(_), None) => match preserve {
-                Some("abandon") => Ok(Plan::Skip),
                 Some("legacy") if old.is_none() => Ok(Plan::Skip),
+                Some("install-only") if old.is_some() => Ok(Plan::Skip),
                 Some(_) => Ok(self.former_path(new)?.map_or(Plan::Write, Plan::CarryOver)),
                 None => Ok(Plan::Write),
             },
             (None, Some(entry)) if !is_file(entry) => Err(in_the_way(entry)),
             (None, Some(_)) => match preserve {
-                Some("install-only" | "abandon") => Ok(Plan::Keep),
-                Some(_) => Ok(Plan::Salvage),
+                Some("install-only") => Ok(Plan::Keep),
+                Some(_) if !self.old.stems.contains(new.fmri.stem.as_str()) => Ok(Plan::Salvage),
+                // A package that was there already finds a file that it did not have so far.
+                Some("renameold") => Ok(Plan::MoveAside(self.beside(path, ".old")?)),
+                Some("renamenew") => Ok(Plan::WriteBeside(self.beside(path, ".new")?)),
+                Some(_) => Ok(Plan::Keep),
                 None => Ok(Plan::Write),
             },
         }
@@ -291,7 +303,7 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
         for directory in missing {
             let entry = Entry::directory(Metadata::root(0o755).at(self.stage.mtime()));
             self.stage.manifest.replace(directory.clone(), entry);
-            self.fresh.insert(directory);
+            self.fresh.insert(directory.clone(), directory);
         }
         Ok(())
     }
@@ -320,7 +332,7 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
                 self.stage.manifest.replace(path.clone(), entry);
             }
         }
-        self.fresh.insert(path.clone());
+        self.fresh.insert(path.clone(), path.clone());
         Ok(())
     }
 
@@ -341,7 +353,11 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
         };
         let metadata = Metadata::root(0o600).at(mtime);
         let (number, content) = match &plan {
-            Plan::Skip => return Ok(()),
+            Plan::Skip => {
+                let there = self.stage.manifest.get_mut(&path).filter(|entry| is_file(entry));
+                there.into_iter().for_each(|entry| entry.package = Some(stem.into()));
+                return Ok(());
+            }
             Plan::Keep => {
                 let unchanged = self.old.paths.get(&path).is_some_and(|old| {
                     ["owner", "group", "mode"]
@@ -351,7 +367,7 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
                 if let Some(entry) = self.stage.manifest.get_mut(&path) {
                     entry.package = Some(stem.into());
                     if !unchanged && is_file(entry) {
-                        self.fresh.insert(path);
+                        self.fresh.insert(path.clone(), path);
                     }
                 }
                 return Ok(());
@@ -377,14 +393,8 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
                 self.stage
                     .manifest
                     .replace(beside.clone(), Entry::new(Kind::File(content), metadata));
-                // Owner, group and mode as the file that it would have replaced.
-                let there = self.stage.manifest.resolve_hardlink(&path);
-                if let Some(theirs) = there.map(|(_, entry)| entry.metadata)
-                    && let Some(entry) = self.stage.manifest.get_mut(&beside)
-                {
-                    entry.metadata = theirs.at(mtime);
-                }
                 number.into_iter().for_each(|number| self.stage.expect(beside.clone(), number));
+                self.fresh.insert(beside, path);
                 return Ok(());
             }
             _ => {}
@@ -396,7 +406,7 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
         let entry = Entry::new(Kind::File(content), metadata).from_package(stem);
         self.stage.manifest.replace(path.clone(), entry);
         number.into_iter().for_each(|number| self.stage.expect(path.clone(), number));
-        self.fresh.insert(path);
+        self.fresh.insert(path.clone(), path);
         Ok(())
     }
 
@@ -454,12 +464,12 @@ impl<'s, 'p, 'd> Files<'s, 'p, 'd> {
 pub(crate) fn own(
     stage: &mut Stage<'_>,
     new: &Delivery<'_>,
-    fresh: &BTreeSet<ProtoPath>,
+    fresh: &BTreeMap<ProtoPath, ProtoPath>,
     owners: &Owners,
 ) -> Result<(), Error> {
     // Parents come first, so that implied directories can take after them.
-    for path in fresh {
-        let delivered = new.paths.get(path).filter(|delivered| {
+    for (path, of) in fresh {
+        let delivered = new.paths.get(of).filter(|delivered| {
             matches!(delivered.action.kind, ActionKind::Dir | ActionKind::File)
         });
         let above = path.parent().and_then(|p| stage.manifest.get(&p)).map(|e| e.metadata);

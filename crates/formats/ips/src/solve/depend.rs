@@ -106,6 +106,16 @@ impl Facts {
 }
 
 impl Depend {
+    /// Whether a renamed package stays where a package that is installed names it like this.
+    pub(super) fn keeps_renamed(&self) -> bool {
+        !matches!(self.kind, DependKind::Incorporate | DependKind::Optional | DependKind::Origin)
+    }
+
+    /// Whether it is about a package.
+    pub(super) fn names(&self, stem: &str) -> bool {
+        self.on.iter().any(|target| target.stem == stem)
+    }
+
     /// The limit that it sets on the version of a package that may be there for other reasons.
     pub(crate) fn limit_on(&self, target: &Fmri) -> Option<Limit> {
         let version = target.version.clone();

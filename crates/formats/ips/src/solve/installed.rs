@@ -37,7 +37,23 @@ pub fn solve_removal(image: &Image, patterns: &[String]) -> Result<Vec<Chosen>, 
             manual: package.is_manual(),
         });
     }
-    Ok(chosen)
+    // A renamed package is there for those who use its old name.
+    let named = |stem: &str| -> Result<bool, Error> {
+        for package in image.packages.iter().filter(|package| stays(&package.fmri.stem)) {
+            let mut depends = image.depends(package)?.into_iter();
+            if depends.any(|depend| depend.keeps_renamed() && depend.names(stem)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let mut kept = Vec::new();
+    for package in chosen {
+        if !package.manifest.is_renamed() || named(&package.fmri.stem)? {
+            kept.push(package);
+        }
+    }
+    Ok(kept)
 }
 
 /// The names out of `stems` that a pattern means, as on pkg(1)'s command line; its publisher and

@@ -332,10 +332,7 @@ fn kept(
     }
     while let Some((stem, place)) = left.pop() {
         for depend in &candidates.facts(&candidates.of(stem)[*place])?.depends {
-            if matches!(
-                depend.kind,
-                DependKind::Incorporate | DependKind::Optional | DependKind::Origin
-            ) {
+            if !depend.keeps_renamed() {
                 continue;
             }
             for target in &depend.on {

@@ -151,17 +151,49 @@ impl<'a, 'c> Provider<'a, 'c> {
         Ok(!self.circumstances.avoids(&target.stem) && self.is_there(&target.stem)?)
     }
 
-    /// Whether a package exists whose first choice, of the versions that anybody may take, is not
+    /// Whether a package exists whose first choice, of the versions that can be had, is not
     /// obsolete.
     fn is_there(&self, stem: &str) -> Result<bool, Error> {
         for candidate in self.candidates.of(stem) {
-            let facts = self.candidates.facts(candidate)?;
-            let barred = self.circumstances.unnamed(candidate, facts);
-            if facts.unsupported.is_none() && barred.is_none() {
-                return Ok(!facts.obsolete);
+            if !self.can_be_had(candidate, &mut BTreeSet::new())? {
+                continue;
             }
+            return Ok(!self.candidates.facts(candidate)?.obsolete);
         }
         Ok(false)
+    }
+
+    /// Whether the image may take a version of a package, and what it requires is there at all.
+    /// `asked` has those of which that is being asked.
+    fn can_be_had(
+        &self,
+        candidate: &Candidate<'c>,
+        asked: &mut BTreeSet<Fmri>,
+    ) -> Result<bool, Error> {
+        let facts = self.candidates.facts(candidate)?;
+        if candidate.is_installed() || !asked.insert(candidate.fmri.clone()) {
+            return Ok(true);
+        }
+        if facts.unsupported.is_some() || self.circumstances.unnamed(candidate, facts).is_some() {
+            return Ok(false);
+        }
+        let required = facts.depends.iter().filter(|depend| depend.kind == DependKind::Require);
+        for target in required.flat_map(|depend| &depend.on) {
+            let range = Range::at_least(target);
+            let mut found = false;
+            for candidate in self.candidates.of(&target.stem) {
+                found = range.allows(candidate.fmri.version.as_ref())
+                    && !self.candidates.facts(candidate)?.obsolete
+                    && self.can_be_had(candidate, asked)?;
+                if found {
+                    break;
+                }
+            }
+            if !found {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn dependencies(&self, candidate: &Candidate<'c>) -> Result<KnownDependencies, Error> {
