@@ -41,10 +41,10 @@ impl Ini {
         for (number, line) in text.lines().enumerate() {
             let refuse = |problem: &str| Err((number + 1, problem.to_owned()));
             let trimmed = line.trim();
-            if trimmed.is_empty() || line.starts_with(['#', ';']) {
+            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
                 continue;
             }
-            if line.starts_with([' ', '\t']) {
+            if line.starts_with(char::is_whitespace) {
                 // A further line of the value before.
                 let Some((_, value)) = ini.sections.last_mut().and_then(|s| s.values.last_mut())
                 else {
@@ -219,6 +219,7 @@ mod tests {
             ("[a]\n[a]", 2),
             (" x", 1),
             ("[a]\nx = 1\nx = 2", 3),
+            ("[a]\n\u{c}x = 1", 2),
             // Printed again it would continue the value before.
             ("[a]\nx = 1\n= 2", 3),
         ] {
