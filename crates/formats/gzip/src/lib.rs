@@ -13,8 +13,8 @@
 //!
 //! [`GzipReader`] and [`ZlibReader`] accept exactly one stream. Damage is an [`Error`] that says
 //! which rule is broken and where: a wrong checksum, a wrong length, a stream cut short, a second
-//! member and other bytes after the end are all told apart. [`inflate_whole`] is for the many small
-//! files that are vouched for otherwise.
+//! member and other bytes after the end are all told apart. With the feature `whole` there is
+//! `inflate_whole` for the many small files that are vouched for otherwise; it needs a library in C.
 //!
 //! The encoder is zlib-rs, used directly. A dependency that switches flate2 to another back end
 //! (cargo features unify) cannot change what is written here; a test watches flate2 for the sake of
@@ -41,6 +41,7 @@ mod frame;
 mod late;
 mod level;
 mod reader;
+#[cfg(feature = "whole")]
 mod whole;
 mod workers;
 mod writer;
@@ -49,5 +50,6 @@ pub use error::Error;
 pub use late::LateGzipWriter;
 pub use level::Level;
 pub use reader::{GzipReader, ZlibReader};
+#[cfg(feature = "whole")]
 pub use whole::inflate_whole;
 pub use writer::{GzipWriter, ZlibWriter};
