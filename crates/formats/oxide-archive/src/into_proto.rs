@@ -5,6 +5,7 @@ use std::path::Path;
 
 use proto::{Entry, FileContent, Kind, Proto, ProtoPath};
 
+use crate::reader::open_ahead;
 use crate::walk::{Place, Sink, open_pinned, walk};
 use crate::{Error, Options, TarReader, Unpacked, open_stream};
 
@@ -21,7 +22,7 @@ pub fn into_proto(
 ) -> Result<Unpacked, Error> {
     let archive = archive.as_ref();
     let file = open_pinned(archive, options.pinned)?;
-    into_proto_stream(file, archive, proto, at, options)
+    take(open_ahead(file, archive)?, proto, at, options)
 }
 
 /// The same from a stream; `name` is what errors call it. A pinned digest cannot be compared.
@@ -32,8 +33,17 @@ pub fn into_proto_stream(
     at: &ProtoPath,
     options: &Options,
 ) -> Result<Unpacked, Error> {
+    take(open_stream(input, name)?, proto, at, options)
+}
+
+fn take<R: Read>(
+    reader: TarReader<R>,
+    proto: &mut Proto,
+    at: &ProtoPath,
+    options: &Options,
+) -> Result<Unpacked, Error> {
     let mut sink = Tree { proto: proto.clone(), at: at.clone() };
-    let unpacked = walk(open_stream(input, name)?, options, &mut sink)?;
+    let unpacked = walk(reader, options, &mut sink)?;
     *proto = sink.proto;
     Ok(unpacked)
 }

@@ -38,6 +38,7 @@
 //! # Ok::<(), oxide_archive::Error>(())
 //! ```
 
+mod ahead;
 mod destination;
 mod error;
 mod header;

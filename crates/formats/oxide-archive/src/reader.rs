@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::ahead::ReadAhead;
 use crate::member::{Member, MemberKind};
 use crate::metadata::{self, METADATA_NAME, Metadata};
 use crate::{Error, TarReader};
@@ -15,16 +16,43 @@ pub fn open(path: impl AsRef<Path>) -> Result<TarReader<Box<dyn Read + Send>>, E
     open_stream(file, path)
 }
 
+/// The same for a file of which all will be wanted: what is compressed is inflated in a thread of
+/// its own.
+pub(crate) fn open_ahead(
+    file: File,
+    path: &Path,
+) -> Result<TarReader<Box<dyn Read + Send>>, Error> {
+    let (compressed, whole) = begin(file, path)?;
+    let tar: Box<dyn Read + Send> = match compressed {
+        true => {
+            Box::new(ReadAhead::new(gzip::GzipReader::new(whole)).map_err(Error::io("read", path))?)
+        }
+        false => Box::new(whole),
+    };
+    Ok(TarReader::new(tar, path))
+}
+
 /// What archives elsewhere are compressed with. A tar that begins so would begin with an odd name.
 const OTHER_METHODS: [(&[u8], &str); 3] =
     [(b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2")];
 
 /// The same for any stream; `path` is what errors call it.
 pub fn open_stream<'a>(
-    mut input: impl Read + Send + 'a,
+    input: impl Read + Send + 'a,
     path: impl AsRef<Path>,
 ) -> Result<TarReader<Box<dyn Read + Send + 'a>>, Error> {
     let path = path.as_ref();
+    let (compressed, whole) = begin(input, path)?;
+    let tar: Box<dyn Read + Send + 'a> =
+        if compressed { Box::new(gzip::GzipReader::new(whole)) } else { Box::new(whole) };
+    Ok(TarReader::new(tar, path))
+}
+
+/// What was read of a stream already, and the rest.
+type Whole<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+
+/// Whether a stream is compressed, seen from its first bytes, and the stream with these.
+fn begin<R: Read>(mut input: R, path: &Path) -> Result<(bool, Whole<R>), Error> {
     let mut start = Vec::new();
     input.by_ref().take(6).read_to_end(&mut start).map_err(Error::io("read", path))?;
     for (magic, method) in OTHER_METHODS {
@@ -33,10 +61,7 @@ pub fn open_stream<'a>(
         }
     }
     let compressed = start.starts_with(&[0x1f, 0x8b]);
-    let whole = io::Cursor::new(start).chain(input);
-    let tar: Box<dyn Read + Send + 'a> =
-        if compressed { Box::new(gzip::GzipReader::new(whole)) } else { Box::new(whole) };
-    Ok(TarReader::new(tar, path))
+    Ok((compressed, io::Cursor::new(start).chain(input)))
 }
 
 /// The metadata of an Oxide archive on disk. Only its beginning is read.

@@ -307,13 +307,16 @@ impl<R: Read> TarReader<R> {
     }
 
     fn skip_data(&mut self) -> Result<(), Error> {
-        let mut buffer = [0; 32 << 10];
         // Of a sparse file the zeros are not in the archive.
         self.sparse = None;
-        while self.read_stored(&mut buffer)? > 0 {}
+        if self.remaining > 0 {
+            let mut buffer = [0; 32 << 10];
+            while self.read_stored(&mut buffer)? > 0 {}
+        }
+        let mut block = [0; BLOCK];
         while self.padding > 0 {
             let wanted = self.padding as usize;
-            match self.pull(&mut buffer[..wanted])? {
+            match self.pull(&mut block[..wanted])? {
                 0 => return Err(self.damaged(self.position, "it ends in the padding after data")),
                 count => self.padding -= count as u64,
             }

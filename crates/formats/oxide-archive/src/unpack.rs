@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use sha2::Digest as _;
 
 use crate::destination::{Destination, kind_of, open_directory, word};
+use crate::reader::open_ahead;
 use crate::walk::{Nowhere, Place, Sink, open_pinned, walk};
 use crate::{Error, Metadata, Options, SetOwners, TarReader, open_stream};
 
@@ -65,7 +66,7 @@ pub fn unpack(
         digests: options.digests,
         buffer: vec![0; 256 << 10],
     };
-    let mut unpacked = walk(open_stream(file, archive)?, options, &mut disk)?;
+    let mut unpacked = walk(open_ahead(file, archive)?, options, &mut disk)?;
     unpacked.owners_set = set_owners;
     Ok(unpacked)
 }
@@ -74,7 +75,7 @@ pub fn unpack(
 /// destination.
 pub fn check(archive: impl AsRef<Path>, options: &Options) -> Result<Unpacked, Error> {
     let archive = archive.as_ref();
-    check_stream(open_pinned(archive, options.pinned)?, archive, options)
+    walk(open_ahead(open_pinned(archive, options.pinned)?, archive)?, options, &mut Nowhere)
 }
 
 /// The same for any stream; `path` is what errors call it.
