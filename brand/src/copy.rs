@@ -1,30 +1,32 @@
 //! Copies the bytes of a file.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 
 /// Smaller files are read and written: one call each, and nothing to be asked of the file system.
-const SMALL: u64 = 64 << 10;
+const SMALL: u64 = 16 << 10;
 
-/// The size of the buffer that [`copy`] wants.
-pub(crate) const BUFFER: usize = 256 << 10;
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 256 << 10]);
+}
 
 /// Copies a file from where both stand to its end. Returns the number of bytes, which is not
 /// `expected` if the file has changed since it was examined.
 ///
 /// A larger file is left to the system where it can copy by itself, so that a file system that
 /// shares blocks does so.
-pub(crate) fn copy(from: &File, to: &File, expected: u64, buffer: &mut [u8]) -> io::Result<u64> {
-    let by_system = if expected > SMALL { by_the_system(from, to)? } else { None };
+pub(crate) fn copy(from: &File, to: &File, expected: u64) -> io::Result<u64> {
+    let by_system = if expected > SMALL { by_the_system(from, to, expected)? } else { None };
     match by_system {
         Some(copied) => Ok(copied),
-        None => read_and_write(from, to, buffer),
+        None => BUFFER.with_borrow_mut(|buffer| read_and_write(from, to, buffer)),
     }
 }
 
 /// Copies with `copy_file_range`; nothing if these two files cannot be copied so.
 #[cfg(target_os = "linux")]
-fn by_the_system(from: &File, to: &File) -> io::Result<Option<u64>> {
+fn by_the_system(from: &File, to: &File, expected: u64) -> io::Result<Option<u64>> {
     use rustix::io::Errno;
     /// As much as the system takes at once, in whole pages.
     const MOST: usize = 1 << 30;
@@ -32,7 +34,13 @@ fn by_the_system(from: &File, to: &File) -> io::Result<Option<u64>> {
     loop {
         match rustix::fs::copy_file_range(from, None, to, None, MOST) {
             Ok(0) => return Ok(Some(copied)),
-            Ok(count) => copied += count as u64,
+            Ok(count) => {
+                copied += count as u64;
+                // less than was asked for, and all there is to be
+                if count < MOST && copied == expected {
+                    return Ok(Some(copied));
+                }
+            }
             Err(Errno::INTR) => {}
             Err(error) if copied > 0 => return Err(error.into()),
             // of another file system, or one that cannot, or refused by a filter of system calls;
@@ -44,7 +52,7 @@ fn by_the_system(from: &File, to: &File) -> io::Result<Option<u64>> {
 
 /// illumos has no such call.
 #[cfg(not(target_os = "linux"))]
-fn by_the_system(_: &File, _: &File) -> io::Result<Option<u64>> {
+fn by_the_system(_: &File, _: &File, _: u64) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
@@ -83,7 +91,7 @@ mod tests {
             for way in 0..2 {
                 let (source, target) = (File::open(&from)?, File::create(&to)?);
                 let copied = match way {
-                    0 => copy(&source, &target, size as u64, &mut buffer)?,
+                    0 => copy(&source, &target, size as u64)?,
                     _ => read_and_write(&source, &target, &mut buffer)?,
                 };
                 assert_eq!(copied, size as u64);
@@ -101,8 +109,7 @@ mod tests {
             let source = File::create_new(&from)?;
             source.write_all_at(&vec![7; size as usize], 0)?;
             let source = File::open(&from)?;
-            let mut buffer = vec![0; BUFFER];
-            assert_eq!(copy(&source, &File::create(&to)?, expected, &mut buffer)?, size);
+            assert_eq!(copy(&source, &File::create(&to)?, expected)?, size);
             std::fs::remove_file(&from)?;
         }
         Ok(())

@@ -73,6 +73,15 @@ pub enum Error {
         copied: u64,
     },
 
+    /// The threads of an installation could not be started.
+    #[error("cannot start {count} threads: {message}; COPY_THREADS may be smaller")]
+    Threads {
+        /// As many were asked for.
+        count: usize,
+        /// What the system says.
+        message: String,
+    },
+
     /// No baseline, or only half of one.
     #[error("{message}; a baseline comes with the OS image, or from svc:/system/omicron/baseline")]
     Baseline {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use oxide_archive::{ArchiveType, Metadata as ArchiveMetadata, Options, SetOwners};
+use rayon::ThreadPool;
 use rustix::fs::FileType;
 
 use crate::baseline::Baseline;
@@ -56,7 +57,12 @@ pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<Rep
     for layer in what.layers {
         check_type(layer, ArchiveType::Layer)?;
     }
-    let plan = Plan::make(what.system_root)?;
+    raise_open_files();
+    let threads =
+        rayon::ThreadPoolBuilder::new().num_threads(settings.copy_threads).build().map_err(
+            |error| Error::Threads { count: settings.copy_threads, message: error.to_string() },
+        )?;
+    let plan = threads.install(|| Plan::make(what.system_root))?;
     let planned = Phase {
         name: Step::Plan,
         subject: None,
@@ -75,11 +81,11 @@ pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<Rep
     if ownership == Ownership::Skipped {
         say("not running as root: owners are not set");
     }
-    raise_open_files();
     let stage = Stage::make(&zonepath)?;
     let mut steps = Steps {
         what,
-        settings,
+        batch: settings.copy_batch,
+        threads,
         baseline,
         global_only,
         plan,
@@ -131,7 +137,8 @@ fn raise_open_files() {
 
 struct Steps<'a> {
     what: &'a Installation<'a>,
-    settings: Defaults,
+    batch: usize,
+    threads: ThreadPool,
     baseline: Baseline,
     global_only: Vec<PathBuf>,
     plan: Plan,
@@ -147,7 +154,8 @@ impl Steps<'_> {
         for (index, name) in rules::TREES.iter().enumerate() {
             say(&format!("replicating /{name} tree..."));
             let (tree, root) = (&self.plan.trees[index], &self.stage.root);
-            let made = replicate(tree, &system, root, self.settings, self.ownership)?;
+            let (batch, ownership) = (self.batch, self.ownership);
+            let made = self.threads.install(|| replicate(tree, &system, root, batch, ownership))?;
             let paths = made.directories + made.files();
             let phase = self.phase(Step::Replicate, Some(format!("/{name}")), paths, made.bytes);
             phase.replicated = Some(made);

@@ -99,7 +99,7 @@ fn listed(path: &std::path::Path, become_what: &Become) -> ListedPath {
             let text = shown(rules::link_text(path).as_os_str());
             ListedPath { target: Some(text), rule: pattern(rule), ..new("link") }
         }
-        Become::Copy { rule, metadata, size } => {
+        Become::Copy { rule, metadata, size, .. } => {
             ListedPath { size: Some(*size), rule: pattern(rule), ..new("copy").of(metadata) }
         }
         Become::HardLink { rule, first } => {

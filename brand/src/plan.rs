@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use rustix::fs::FileType;
 
 use crate::Error;
@@ -56,32 +57,34 @@ pub(crate) enum Become {
     SameLink { text: OsString, metadata: Metadata },
     /// A regular file becomes a link by way of `/system`.
     Link { rule: Rule },
-    /// A regular file is copied.
-    Copy { rule: Rule, metadata: Metadata, size: u64 },
+    /// A regular file is copied. If it has more names than this, `shared` tells them apart from
+    /// those of others.
+    Copy { rule: Rule, metadata: Metadata, size: u64, shared: Option<(u64, u64)> },
     /// A regular file that is a hard link of one already copied.
     HardLink { rule: Rule, first: PathBuf },
 }
 
 impl Plan {
-    /// Walks the trees of a system and decides.
+    /// Walks the trees of a system, on the threads of the current pool, and decides.
     ///
     /// Links are not followed and file systems mounted inside the trees are not entered.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]; [`Error::Special`] for what is neither file, directory nor link.
+    /// [`Error::Io`]; [`Error::Special`] for what is neither file, directory nor link. Of several
+    /// the first by path.
     pub fn make(system_root: &Path) -> Result<Plan, Error> {
         let root = Directory::open(system_root)?;
-        let mut trees = Vec::new();
-        let mut copied = HashMap::new();
-        for name in TREES {
+        let walk = |name: &&str| {
             let top = root.child(OsStr::new(name))?;
             let device = identity(&top.own_stat()?).0;
-            let mut walk = Walk { device, directories: Vec::new(), copied: &mut copied };
-            walk.enter(&top, PathBuf::from(name))?;
-            trees.push(Tree { directories: walk.directories });
-        }
-        Ok(Plan { trees })
+            let mut directories = Vec::new();
+            enter(&top, PathBuf::from(name), device)?.put(&mut directories);
+            Ok(Tree { directories })
+        };
+        let mut plan = Plan { trees: in_order(TREES.par_iter().map(walk))? };
+        plan.find_hard_links();
+        Ok(plan)
     }
 
     /// The number of paths, directories included.
@@ -89,106 +92,127 @@ impl Plan {
         let directories = self.trees.iter().flat_map(|tree| &tree.directories);
         directories.map(|directory| 1 + directory.entries.len() as u64).sum()
     }
-}
 
-struct Walk<'c> {
-    device: u64,
-    directories: Vec<PlannedDirectory>,
-    /// The first path of each copied file that has more than one, by device and inode. Only
-    /// looked up, never listed.
-    copied: &'c mut HashMap<(u64, u64), PathBuf>,
-}
-
-impl Walk<'_> {
-    fn enter(&mut self, directory: &Directory, path: PathBuf) -> Result<usize, Error> {
-        let stat = directory.own_stat()?;
-        let index = self.directories.len();
-        self.directories.push(PlannedDirectory {
-            path: path.clone(),
-            metadata: Metadata::of(&stat),
-            entries: Vec::new(),
-            children: Vec::new(),
-        });
-        if identity(&stat).0 != self.device {
-            return Ok(index);
+    /// Of copied files that are one file, all but the first become links to that.
+    fn find_hard_links(&mut self) {
+        // only looked up, never listed
+        let mut copied: HashMap<(u64, u64), PathBuf> = HashMap::new();
+        for directory in self.trees.iter_mut().flat_map(|tree| &mut tree.directories) {
+            for entry in &mut directory.entries {
+                if let Become::Copy { rule, shared: Some(identity), .. } = entry.become_what {
+                    match copied.get(&identity) {
+                        Some(first) => {
+                            entry.become_what = Become::HardLink { rule, first: first.clone() };
+                        }
+                        None => {
+                            copied.insert(identity, directory.path.join(&entry.name));
+                        }
+                    }
+                }
+            }
         }
-        let mut entries = Vec::new();
-        let mut children = Vec::new();
+    }
+}
+
+/// All results, or the first error by order and not by time.
+fn in_order<T: Send>(
+    results: impl IndexedParallelIterator<Item = Result<T, Error>>,
+) -> Result<Vec<T>, Error> {
+    results.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// A directory and those below it, as they were found.
+struct Found {
+    directory: PlannedDirectory,
+    below: Vec<Found>,
+}
+
+impl Found {
+    /// Puts all into one list and returns the index of the first.
+    fn put(self, directories: &mut Vec<PlannedDirectory>) -> usize {
+        let index = directories.len();
+        directories.push(self.directory);
+        let children = self.below.into_iter().map(|found| found.put(directories)).collect();
+        directories[index].children = children;
+        index
+    }
+}
+
+/// Walks a directory; one of another file system than `device` is not entered.
+fn enter(directory: &Directory, path: PathBuf, device: u64) -> Result<Found, Error> {
+    let stat = directory.own_stat()?;
+    let (mut entries, mut names) = (Vec::new(), Vec::new());
+    if identity(&stat).0 == device {
         for (name, told) in directory.entries()? {
-            match self.decide(directory, &path, &name, told)? {
+            match decide(directory, path.as_os_str().as_bytes(), &name, told)? {
                 Some(become_what) => entries.push(PlannedEntry { name, become_what }),
-                None => children.push(self.enter(&directory.child(&name)?, path.join(&name))?),
+                None => names.push(name),
             }
-        }
-        self.directories[index].entries = entries;
-        self.directories[index].children = children;
-        Ok(index)
-    }
-
-    /// The decision for a name; nothing for a directory. What becomes a link is not examined if
-    /// the directory has told its type: most files do.
-    fn decide(
-        &mut self,
-        directory: &Directory,
-        parent: &Path,
-        name: &OsStr,
-        told: Option<FileType>,
-    ) -> Result<Option<Become>, Error> {
-        let examine = || {
-            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
-            let vanished = || Error::io("examine", directory.join(name))(gone);
-            directory.stat(name)?.ok_or_else(vanished)
-        };
-        let mut stat = None;
-        let kind = match told {
-            Some(kind) => kind,
-            None => file_type(stat.insert(examine()?)),
-        };
-        if kind == FileType::Directory {
-            return Ok(None);
-        }
-        let path = parent.join(name);
-        let rule = match kind {
-            FileType::RegularFile => {
-                let absolute = [b"/", path.as_os_str().as_bytes()].concat();
-                Some(rules::decide(rules::DEPLOYED, &absolute))
-            }
-            FileType::Symlink => None,
-            _ => return Err(Error::Special { path: directory.join(name) }),
-        };
-        if let Some(rule) = rule
-            && rule.decision == Decision::Link
-        {
-            return Ok(Some(Become::Link { rule }));
-        }
-        let stat = match stat {
-            Some(stat) => stat,
-            None => examine()?,
-        };
-        // it may have become something else since
-        match (rule, file_type(&stat)) {
-            (Some(rule), FileType::RegularFile) => Ok(Some(self.decide_copy(rule, &stat, path))),
-            (None, FileType::Symlink) => {
-                let metadata = Metadata::of(&stat);
-                Ok(Some(Become::SameLink { text: directory.read_link(name)?, metadata }))
-            }
-            _ => Err(Error::Special { path: directory.join(name) }),
         }
     }
+    let below =
+        names.par_iter().map(|name| enter(&directory.child(name)?, path.join(name), device));
+    let below = in_order(below)?;
+    let metadata = Metadata::of(&stat);
+    let directory = PlannedDirectory { path, metadata, entries, children: Vec::new() };
+    Ok(Found { directory, below })
+}
 
-    #[allow(clippy::unnecessary_cast)]
-    fn decide_copy(&mut self, rule: Rule, stat: &rustix::fs::Stat, path: PathBuf) -> Become {
-        if stat.st_nlink as u64 > 1 {
-            if let Some(first) = self.copied.get(&identity(stat)) {
-                return Become::HardLink { rule, first: first.clone() };
-            }
-            self.copied.insert(identity(stat), path);
+/// The decision for a name; nothing for a directory. What becomes a link is not examined if the
+/// directory has told its type: most files do.
+fn decide(
+    directory: &Directory,
+    parent: &[u8],
+    name: &OsStr,
+    told: Option<FileType>,
+) -> Result<Option<Become>, Error> {
+    let examine = || {
+        let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let vanished = || Error::io("examine", directory.join(name))(gone);
+        directory.stat(name)?.ok_or_else(vanished)
+    };
+    let mut stat = None;
+    let kind = match told {
+        Some(kind) => kind,
+        None => file_type(stat.insert(examine()?)),
+    };
+    if kind == FileType::Directory {
+        return Ok(None);
+    }
+    let rule = match kind {
+        FileType::RegularFile => {
+            let absolute = [b"/", parent, b"/", name.as_bytes()].concat();
+            Some(rules::decide(rules::DEPLOYED, &absolute))
         }
-        copy(rule, stat)
+        FileType::Symlink => None,
+        _ => return Err(Error::Special { path: directory.join(name) }),
+    };
+    if let Some(rule) = rule
+        && rule.decision == Decision::Link
+    {
+        return Ok(Some(Become::Link { rule }));
+    }
+    let stat = match stat {
+        Some(stat) => stat,
+        None => examine()?,
+    };
+    // it may have become something else since
+    match (rule, file_type(&stat)) {
+        (Some(rule), FileType::RegularFile) => Ok(Some(copy(rule, &stat))),
+        (None, FileType::Symlink) => {
+            let metadata = Metadata::of(&stat);
+            Ok(Some(Become::SameLink { text: directory.read_link(name)?, metadata }))
+        }
+        _ => Err(Error::Special { path: directory.join(name) }),
     }
 }
 
 #[allow(clippy::unnecessary_cast)]
 fn copy(rule: Rule, stat: &rustix::fs::Stat) -> Become {
-    Become::Copy { rule, metadata: Metadata::of(stat), size: stat.st_size as u64 }
+    Become::Copy {
+        rule,
+        metadata: Metadata::of(stat),
+        size: stat.st_size as u64,
+        shared: (stat.st_nlink as u64 > 1).then(|| identity(stat)),
+    }
 }

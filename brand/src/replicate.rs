@@ -1,53 +1,51 @@
 //! Carries out the plan for one tree, on several threads.
 //!
-//! Work comes in two sizes. *Enter* opens a directory on both sides below the open handles of its
-//! parent, makes the directories in it and cuts the rest into *batches*; a batch makes links and
-//! copies below those handles. Whoever finishes the last batch gives the directory its owner,
-//! mode and time. Work found last is done first, so the number of open directories is bounded by
-//! depth and threads, not by the size of the tree.
+//! To *enter* a directory is to open it on both sides below the open handles of its parent and to
+//! make the directories in it; the rest is cut into *batches*, which make links and copies below
+//! those handles. Whoever finishes the last batch gives the directory its owner, mode and time.
+//!
+//! A thread does first what it found last, and takes from another what that found first. So
+//! threads tend to be in different directories, and do not wait for each other to add a name to
+//! the same one; and the number of open directories is bounded by depth and threads, not by the
+//! size of the tree.
 
-use std::ops::Range;
 use std::os::fd::AsFd as _;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::copy::{BUFFER, copy};
+use rayon::Scope;
+
+use crate::copy::copy;
 use crate::directory::{Directory, Ownership};
 use crate::plan::{Become, PlannedDirectory, PlannedEntry, Tree};
 use crate::report::Replicated;
-use crate::{Defaults, Error, rules};
+use crate::{Error, rules};
 
-/// Makes a tree below `target`, which must not have it yet.
+/// Makes a tree below `target`, which must not have it yet, on the threads of the current pool;
+/// each takes `batch` entries of a directory at a time.
 pub(crate) fn replicate(
     tree: &Tree,
     source: &Directory,
     target: &Directory,
-    settings: Defaults,
+    batch: usize,
     ownership: Ownership,
 ) -> Result<Replicated, Error> {
     let Some(top) = tree.directories.first() else { return Ok(Replicated::default()) };
     target.make(top.name())?;
     let work = Work {
         tree,
-        batch: settings.copy_batch.max(1),
+        batch: batch.max(1),
         ownership,
         bytes: AtomicU64::new(0),
-        queue: Mutex::new(Queue { jobs: Vec::new(), busy: 0, failed: None }),
-        changed: Condvar::new(),
+        stopped: AtomicBool::new(false),
+        failed: Mutex::new(None),
     };
     let parent =
         Pair { source: source.descend(Path::new(""))?, target: target.descend(Path::new(""))? };
-    work.lock().jobs.push(Job::Enter { plan: top, parent: Arc::new(parent) });
-    std::thread::scope(|scope| {
-        for _ in 1..settings.copy_threads {
-            scope.spawn(|| work.run());
-        }
-        work.run();
-    });
-    let bytes = work.bytes.load(Ordering::Relaxed);
-    let queue = work.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, error)) = queue.failed {
+    rayon::scope(|scope| work.enter(scope, top, &parent));
+    let bytes = work.bytes.into_inner();
+    if let Some((_, error)) = work.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
     make_hard_links(tree, target, ownership)?;
@@ -75,23 +73,9 @@ struct Pair {
 
 struct Opened<'p> {
     plan: &'p PlannedDirectory,
-    pair: Arc<Pair>,
+    pair: Pair,
     /// Batches that are not done.
     remaining: AtomicUsize,
-}
-
-enum Job<'p> {
-    Enter { plan: &'p PlannedDirectory, parent: Arc<Pair> },
-    Batch { opened: Arc<Opened<'p>>, entries: Range<usize> },
-}
-
-struct Queue<'p> {
-    jobs: Vec<Job<'p>>,
-    /// Threads that may still add jobs.
-    busy: usize,
-    /// The failure with the first path, so that the message does not depend on threads more than
-    /// it must.
-    failed: Option<(std::path::PathBuf, Error)>,
 }
 
 struct Work<'p> {
@@ -99,108 +83,71 @@ struct Work<'p> {
     batch: usize,
     ownership: Ownership,
     bytes: AtomicU64,
-    queue: Mutex<Queue<'p>>,
-    changed: Condvar,
-}
-
-/// A thread has a job in hand, even if it panics with it: the others must not wait for ever.
-struct Busy<'w, 'p>(&'w Work<'p>);
-
-impl Drop for Busy<'_, '_> {
-    fn drop(&mut self) {
-        self.0.lock().busy -= 1;
-        self.0.changed.notify_all();
-    }
+    /// Something has failed: what has not begun is left alone.
+    stopped: AtomicBool,
+    /// The failure with the first path, so that the message does not depend on threads more than
+    /// it must.
+    failed: Mutex<Option<(PathBuf, Error)>>,
 }
 
 impl<'p> Work<'p> {
-    fn lock(&self) -> MutexGuard<'_, Queue<'p>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn run(&self) {
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let job = {
-                let mut queue = self.lock();
-                loop {
-                    if queue.failed.is_some() {
-                        return;
-                    }
-                    if let Some(job) = queue.jobs.pop() {
-                        queue.busy += 1;
-                        break job;
-                    }
-                    if queue.busy == 0 {
-                        return;
-                    }
-                    queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                }
-            };
-            let done = Busy(self);
-            let (path, result) = match job {
-                Job::Enter { plan, parent } => (&plan.path, self.enter(plan, &parent)),
-                Job::Batch { opened, entries } => (
-                    &opened.plan.path,
-                    self.batch(&opened, entries, &mut buffer).map(|()| Vec::new()),
-                ),
-            };
-            let mut queue = self.lock();
-            match result {
-                Ok(jobs) => queue.jobs.extend(jobs),
-                Err(error) => {
-                    if queue.failed.as_ref().is_none_or(|(first, _)| path < first) {
-                        queue.failed = Some((path.clone(), error));
-                    }
-                }
-            }
-            drop(queue);
-            drop(done);
+    /// Opens a directory, and leaves to the scope what is in it.
+    fn enter<'s>(&'s self, scope: &Scope<'s>, plan: &'p PlannedDirectory, parent: &Pair) {
+        if self.stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        let opened = match self.open(plan, parent) {
+            Ok(opened) => Arc::new(opened),
+            Err(error) => return self.fail(plan, error),
+        };
+        for child in &plan.children {
+            let (opened, child) = (opened.clone(), &self.tree.directories[*child]);
+            scope.spawn(move |scope| self.enter(scope, child, &opened.pair));
+        }
+        // the last is done first: batches of this directory before the directories below it
+        for batch in plan.entries.chunks(self.batch).rev() {
+            let opened = opened.clone();
+            scope.spawn(move |_| self.make_batch(&opened, batch));
         }
     }
 
-    fn enter(&self, plan: &'p PlannedDirectory, parent: &Pair) -> Result<Vec<Job<'p>>, Error> {
-        let pair = Arc::new(Pair {
+    fn open(&self, plan: &'p PlannedDirectory, parent: &Pair) -> Result<Opened<'p>, Error> {
+        let pair = Pair {
             source: parent.source.child(plan.name())?,
             target: parent.target.child(plan.name())?,
-        });
+        };
         for child in &plan.children {
             pair.target.make(self.tree.directories[*child].name())?;
         }
-        let starts = (0..plan.entries.len()).step_by(self.batch);
-        let opened = Arc::new(Opened {
-            plan,
-            pair: pair.clone(),
-            remaining: AtomicUsize::new(starts.len()),
-        });
+        let remaining = AtomicUsize::new(plan.entries.chunks(self.batch).len());
+        let opened = Opened { plan, pair, remaining };
         if plan.entries.is_empty() {
             self.finish(&opened)?;
         }
-        let batches = starts.map(|start| Job::Batch {
-            opened: opened.clone(),
-            entries: start..plan.entries.len().min(start + self.batch),
-        });
-        let below = plan
-            .children
-            .iter()
-            .map(|child| Job::Enter { plan: &self.tree.directories[*child], parent: pair.clone() });
-        // the last is done first: batches of this directory before the directories below it
-        Ok(below.chain(batches).collect())
+        Ok(opened)
     }
 
-    fn batch(
-        &self,
-        opened: &Opened<'p>,
-        entries: Range<usize>,
-        buffer: &mut [u8],
-    ) -> Result<(), Error> {
-        for entry in &opened.plan.entries[entries] {
-            self.make(opened, entry, buffer)?;
+    fn make_batch(&self, opened: &Opened<'p>, entries: &[PlannedEntry]) {
+        if self.stopped.load(Ordering::Relaxed) {
+            return;
         }
-        if opened.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.finish(opened)?;
+        let links = rules::LinksOf::directory(&opened.plan.path);
+        let made = entries.iter().try_for_each(|entry| self.make(opened, entry, &links));
+        let made = made.and_then(|()| match opened.remaining.fetch_sub(1, Ordering::AcqRel) {
+            1 => self.finish(opened),
+            _ => Ok(()),
+        });
+        if let Err(error) = made {
+            self.fail(opened.plan, error);
         }
-        Ok(())
+    }
+
+    fn fail(&self, plan: &PlannedDirectory, error: Error) {
+        self.stopped.store(true, Ordering::Relaxed);
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.as_ref().is_none_or(|(first, _)| plan.path < *first) {
+            *failed = Some((plan.path.clone(), error));
+        }
     }
 
     /// Gives a directory what its plan says, unless hard links are still to come.
@@ -215,24 +162,23 @@ impl<'p> Work<'p> {
         &self,
         opened: &Opened<'p>,
         entry: &PlannedEntry,
-        buffer: &mut [u8],
+        links: &rules::LinksOf,
     ) -> Result<(), Error> {
-        let Pair { source, target } = &*opened.pair;
+        let Pair { source, target } = &opened.pair;
         match &entry.become_what {
             Become::SameLink { text, metadata } => {
                 target.make_link(&entry.name, text)?;
                 target.apply_to_link(&entry.name, metadata, self.ownership)
             }
             Become::Link { .. } => {
-                let text = rules::link_text(&opened.plan.path.join(&entry.name));
-                target.make_link(&entry.name, text.as_os_str())
+                target.make_link(&entry.name, links.text(&entry.name).as_os_str())
             }
             Become::Copy { metadata, size, .. } => {
                 let from = source.read_file(&entry.name)?;
                 let to = target.make_file(&entry.name)?;
                 let path = || target.join(&entry.name);
-                let copied = copy(&from, &to, *size, buffer)
-                    .map_err(|error| Error::io("copy to", path())(error))?;
+                let copied =
+                    copy(&from, &to, *size).map_err(|error| Error::io("copy to", path())(error))?;
                 if copied != *size {
                     let path = source.join(&entry.name);
                     return Err(Error::Changed { path, planned: *size, copied });

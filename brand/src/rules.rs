@@ -8,6 +8,7 @@
 //! for pieces of text anywhere in a path; hence the many wildcards, and hence links for
 //! `notes.source` and for files below `/usr/share/manifests`.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// The trees that are replicated, in this order.
@@ -58,7 +59,11 @@ pub fn decide(table: &[Rule], path: &[u8]) -> Rule {
 fn fits(pattern: &[u8], path: &[u8]) -> bool {
     match pattern {
         [] => path.is_empty(),
-        [b'*', b'*', rest @ ..] => (0..=path.len()).any(|skipped| fits(rest, &path[skipped..])),
+        [b'*', b'*', rest @ ..] => {
+            let next = rest.first().filter(|byte| **byte != b'*');
+            let possible = |skipped: &usize| next.is_none() || path.get(*skipped) == next;
+            (0..=path.len()).filter(possible).any(|skipped| fits(rest, &path[skipped..]))
+        }
         [b'*', rest @ ..] => {
             let reach = path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
             (0..=reach).any(|skipped| fits(rest, &path[skipped..]))
@@ -80,13 +85,26 @@ fn fits(pattern: &[u8], path: &[u8]) -> bool {
 /// assert_eq!(link_text(Path::new("sbin/init")), Path::new("../system/sbin/init"));
 /// ```
 pub fn link_text(path: &Path) -> PathBuf {
-    let mut text = PathBuf::new();
-    for _ in path.components().skip(1) {
-        text.push("..");
+    let (directory, name) = (path.parent(), path.file_name());
+    LinksOf::directory(directory.unwrap_or(Path::new(""))).text(name.unwrap_or_default())
+}
+
+/// The texts of links in one directory.
+pub(crate) struct LinksOf(PathBuf);
+
+impl LinksOf {
+    /// Of a directory of the global zone, as `usr/bin`.
+    pub(crate) fn directory(path: &Path) -> LinksOf {
+        let mut text: PathBuf = path.components().map(|_| "..").collect();
+        text.push("system");
+        text.push(path);
+        LinksOf(text)
     }
-    text.push("system");
-    text.push(path);
-    text
+
+    /// Of the file of this name in it.
+    pub(crate) fn text(&self, name: &OsStr) -> PathBuf {
+        self.0.join(name)
+    }
 }
 
 #[cfg(test)]

@@ -95,3 +95,22 @@ fn a_program_that_is_not_built_is_named() -> Result {
     assert!(error.to_string().ends_with("hook"), "{error}");
     Ok(())
 }
+
+/// What is compiled for illumos on other systems must not need a C compiler for it.
+#[test]
+fn the_hook_program_is_rust_alone() -> Result {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "--package", "brand", "--edges", "normal,build"])
+        .args(["--target", "x86_64-unknown-illumos", "--prefix", "none", "--format", "{p}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()?;
+    let tree = String::from_utf8(output.stdout)?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains(&"oxide-archive") && names.contains(&"rustix"), "{tree}");
+    for name in names {
+        let compiles = ["cc", "cmake", "bindgen", "pkg-config"].contains(&name);
+        assert!(!compiles && !name.ends_with("-sys"), "{name} in {tree}");
+    }
+    Ok(())
+}
