@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use namespace::in_user_namespace;
+pub use namespace::{in_user_namespace, mapped};
 
 /// An independent program and what it is trusted to judge.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +93,6 @@ pub fn find(name: &str) -> Option<PathBuf> {
 ///
 /// With `RELENG_REQUIRE_VERIFIERS=1`, when the program is missing; and for a name that is not in
 /// [`VERIFIERS`].
-#[expect(clippy::print_stderr, reason = "a skip must be loud, and tests have no printer")]
 pub fn require(name: &str) -> Option<Command> {
     assert!(VERIFIERS.iter().any(|v| v.name == name), "{name} is not in the table of verifiers");
     if let Some(path) = find(name) {
@@ -103,15 +102,21 @@ pub fn require(name: &str) -> Option<Command> {
     }
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
+    skipped(name, test, "it is not here");
+    None
+}
+
+/// Reports that a test, or a part of it, is skipped for want of a program.
+#[expect(clippy::print_stderr, reason = "a skip must be loud, and tests have no printer")]
+fn skipped(name: &str, test: &str, why: &str) {
     assert!(
         std::env::var_os("RELENG_REQUIRE_VERIFIERS").is_none_or(|v| v != "1"),
-        "{name} is required and not here: run {INSTALL}"
+        "{name} is required, and {why}: run {INSTALL}"
     );
-    eprintln!("SKIPPED {test}: {name} is not here; {INSTALL} installs it");
+    eprintln!("SKIPPED {test}: {name} is needed, and {why}; {INSTALL} installs it");
     if let Some(report) = std::env::var_os("RELENG_SKIP_REPORT")
         && let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(report)
     {
         let _ = writeln!(file, "{name}\t{test}");
     }
-    None
 }

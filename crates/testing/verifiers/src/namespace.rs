@@ -4,41 +4,68 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::{find, require};
+use crate::{find, require, skipped};
 
-/// Runs a test of the calling test program again in a user namespace in which it is root and many
-/// ids are mapped, so that it can set owners. Where no such namespace can be made (an ordinary
-/// user needs `newuidmap` and an entry in `/etc/subuid`), that is reported and nothing is run.
+/// Which ids a namespace has.
+#[derive(Debug, Clone, Copy)]
+enum Ids {
+    /// Many: root maps them by itself, an ordinary user needs `newuidmap` and an entry in
+    /// `/etc/subuid`.
+    Many,
+    /// Zero alone, which stands for the user's own.
+    One,
+}
+
+/// Runs a test of the calling test program again in a user namespace in which it is root, so that
+/// it can set owners: any, or where so many ids cannot be had, those that [`mapped`] gives. Where
+/// no such namespace can be made, that is reported as a missing program is.
 ///
 /// # Panics
 ///
-/// When the test fails there.
-#[expect(clippy::print_stderr, reason = "a skip must be loud, and tests have no printer")]
+/// When the test fails there; with `RELENG_REQUIRE_VERIFIERS=1` also when no namespace can be made.
 pub fn in_user_namespace(test: &str) {
     let (Some(_), Some(unshare)) = (require("unshare"), find("unshare")) else { return };
     let program = std::env::current_exe().unwrap_or_default();
-    let tried = inside(&unshare, &program, &["--list"]);
-    if !tried.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED {test} in a user namespace: none with many ids can be made here");
-        return;
-    }
-    let output = inside(&unshare, &program, &[test, "--exact"]);
+    let possible = |ids: &Ids| {
+        inside(*ids, &unshare, &program, &["--list"]).is_ok_and(|output| output.status.success())
+    };
+    let Some(ids) = [Ids::Many, Ids::One].into_iter().find(possible) else {
+        return skipped("unshare", test, "it cannot make a user namespace here");
+    };
+    let output = inside(ids, &unshare, &program, &[test, "--exact"]);
     let output = output.unwrap_or_else(|error| panic!("{test}: {error}"));
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && told.contains("1 passed"),
-        "in a user namespace: {told}{}",
+        "in a user namespace with {ids:?}: {told}{}",
         String::from_utf8_lossy(&output.stderr)
     );
 }
 
-fn inside(unshare: &Path, program: &Path, arguments: &[&str]) -> io::Result<Output> {
+/// This id if the namespace of this process has it as a user and as a group, else 0.
+pub fn mapped(id: u32) -> u32 {
+    let has = |map: &str| {
+        // without such a file there are no namespaces
+        let Ok(text) = std::fs::read_to_string(map) else { return true };
+        text.lines().any(|line| {
+            let numbers: Vec<u32> =
+                line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+            matches!(numbers[..], [first, _, count] if id >= first && id - first < count)
+        })
+    };
+    if has("/proc/self/uid_map") && has("/proc/self/gid_map") { id } else { 0 }
+}
+
+fn inside(ids: Ids, unshare: &Path, program: &Path, arguments: &[&str]) -> io::Result<Output> {
     let mut command = Command::new(unshare);
     command.arg("--user");
     let own = std::fs::metadata("/proc/self")?;
-    if std::os::unix::fs::MetadataExt::uid(&own) != 0 {
-        command.args(["--map-root-user", "--map-auto"]).arg(program).args(arguments);
-        return command.output();
+    let by_unshare: &[&str] = match ids {
+        Ids::One => &["--map-root-user"],
+        Ids::Many => &["--map-root-user", "--map-auto"],
+    };
+    if matches!(ids, Ids::One) || std::os::unix::fs::MetadataExt::uid(&own) != 0 {
+        return command.args(by_unshare).arg(program).args(arguments).output();
     }
     // Root maps ids by itself, while the process in the namespace waits for a line.
     command.args(["sh", "-c", "read line && exec \"$@\"", "sh"]).arg(program).args(arguments);

@@ -23,7 +23,8 @@ pub(crate) fn plain() -> Tar {
 }
 
 pub(crate) fn owner(mode: u32) -> proto::Metadata {
-    proto::Metadata::owned(mode, 5, 6).at(Mtime::from_seconds(1_234_567_890))
+    proto::Metadata::owned(mode, verifiers::mapped(5), verifiers::mapped(6))
+        .at(Mtime::from_seconds(1_234_567_890))
 }
 
 impl Tar {
