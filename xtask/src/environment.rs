@@ -139,6 +139,11 @@ pub(crate) fn network() -> NetworkVariables {
     }
 }
 
+/// The hook program of the published brand, to measure against: `RELENG_PUBLISHED_BRAND`.
+pub(crate) fn published_brand() -> Option<PathBuf> {
+    std::env::var_os("RELENG_PUBLISHED_BRAND").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Where what was fetched is kept: `RELENG_CACHE`, else what a config or a flag gives, else a
 /// directory of the user's caches.
 pub(crate) fn cache_directory(given: Option<&Path>) -> Result<PathBuf, Failure> {

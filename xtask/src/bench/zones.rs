@@ -28,7 +28,7 @@ const INSTALL: Plan = Plan { files: 27_500, bytes: 690_000_000 };
 /// A layer.
 const LAYER: Plan = Plan { files: 5_000, bytes: 500_000_000 };
 
-const GROUPS: [Group; 3] = [
+const GROUPS: [Group; 4] = [
     Group {
         name: "build",
         stages: &[own("zones-build", None), own("zones-build-one-processor", None)],
@@ -71,6 +71,29 @@ const GROUPS: [Group; 3] = [
         ],
     },
     Group {
+        name: PUBLISHED,
+        stages: &[
+            own("zone-install", None),
+            shell("published-brand", "input/install", install::BY_PUBLISHED),
+            own("zone-install-bare", None),
+        ],
+        once: false,
+        targets: &[
+            Target {
+                what: "zone install: speed against the published brand",
+                wanted: Wanted::AtLeast(3.0),
+                unit: "x",
+                number: |runs| wall(runs, "published-brand") / wall(runs, "zone-install"),
+            },
+            Target {
+                what: "bare links and copies, and nothing else: the same",
+                wanted: Wanted::AtLeast(3.0),
+                unit: "x",
+                number: |runs| wall(runs, "published-brand") / wall(runs, "zone-install-bare"),
+            },
+        ],
+    },
+    Group {
         name: "unpack",
         stages: &[own("layer-unpack", None), shell("tar-xzf", "input/layer", unpack::BY_TAR)],
         once: false,
@@ -83,8 +106,11 @@ const GROUPS: [Group; 3] = [
     },
 ];
 
+/// The group that needs a program which people build for themselves.
+const PUBLISHED: &str = "published";
+
 /// The names of the groups.
-pub(crate) const NAMES: [&str; 3] = ["build", "install", "unpack"];
+pub(crate) const NAMES: [&str; 4] = ["build", "install", PUBLISHED, "unpack"];
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -97,20 +123,33 @@ pub(crate) struct ZonesReport {
     pub(crate) measurement: Measurement,
 }
 
-/// Generates files and measures the groups that are named, or all.
+/// Generates files and measures the groups that are named, or all. `published` is the hook program
+/// of the published brand.
 pub(crate) fn run(
     directory: &Path,
     plan: Plan,
     runs: usize,
     only: &[String],
+    published: Option<&Path>,
     stop: &Stop,
     printer: &Printer,
 ) -> Result<ZonesReport, Failure> {
     let before = load();
+    if published.is_none() && only.iter().any(|name| name == PUBLISHED) {
+        return Err(Failure::new("there is no program of the published brand to compare with")
+            .hint(
+                "build it for this system, linked statically, name its file in \
+                 RELENG_PUBLISHED_BRAND, and measure as root",
+            ));
+    }
     let bytes = printer::bytes(plan.bytes);
     printer.say(format_args!("generating {} files of {bytes} ...", plan.files));
     prepare(directory, plan, only)?;
-    let chosen = GROUPS.iter().filter(|group| is_chosen(only, group.name));
+    if let Some(program) = published {
+        install::add_published(directory, program)?;
+    }
+    let possible = |group: &&Group| group.name != PUBLISHED || published.is_some();
+    let chosen = GROUPS.iter().filter(|group| is_chosen(only, group.name)).filter(possible);
     let measurement = judge::measure(chosen, directory, runs, before, stop, printer)?;
     Ok(ZonesReport { files: plan.files, bytes: plan.bytes, measurement })
 }
@@ -123,7 +162,7 @@ fn prepare(directory: &Path, plan: Plan, only: &[String]) -> Result<(), Failure>
         files: (whole.files * plan.bytes / BUILD).max(200),
         bytes: whole.bytes * plan.bytes / BUILD,
     };
-    if is_chosen(only, "install") {
+    if is_chosen(only, "install") || is_chosen(only, PUBLISHED) {
         install::prepare(directory, share(INSTALL))?;
     }
     if is_chosen(only, "unpack") {

@@ -13,6 +13,7 @@ use crate::bench::zones::{self, ZonesReport};
 use crate::bench::{
     self, DIRECTORIES, Judged, Measured, Measurement, Plan, Report, STAGES, Spread,
 };
+use crate::environment;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::printer::{self, Printer};
@@ -160,9 +161,15 @@ pub(crate) struct PackagesArguments {
 /// one; installing, from a system of 27,500 files and 690 MB with a baseline of 3,000, against cp -a,
 /// a loop of ln -s, and tar; unpacking a layer of 500 MB against tar xzf. Each number is told with
 /// what it should be.
+///
+/// Installing can be compared with the published brand as well, by root and with its hook program in
+/// `RELENG_PUBLISHED_BRAND`: built for this system and linked statically, as it runs with the
+/// generated system as its root. Beside it a program is measured that does nothing but make the
+/// links and copies.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cargo xtask bench zones
+  RELENG_PUBLISHED_BRAND=target/release/brand cargo xtask bench zones --only published
   cargo xtask bench zones --only build --megabytes 100 --json")]
 pub(crate) struct ZonesArguments {
     /// How often each stage runs
@@ -312,7 +319,16 @@ impl ZonesArguments {
         let plan = Plan { files: self.files, bytes: self.megabytes * 1_000_000 };
         let directory = bench::workplace(self.directory.as_deref(), plan.bytes * 6)?;
         let runs = usize::try_from(self.runs)?;
-        let report = zones::run(directory.path(), plan, runs, &self.only, stop, printer)?;
+        let published = environment::published_brand();
+        let report = zones::run(
+            directory.path(),
+            plan,
+            runs,
+            &self.only,
+            published.as_deref(),
+            stop,
+            printer,
+        )?;
         if self.json {
             printer.json(&report)?;
         } else {

@@ -1,10 +1,13 @@
 //! Installing a zone of the brand, against what a shell would do.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use brand::{Installation, Plan as Replication};
 use oxide_archive::{ArchiveType, Metadata, Writer};
+use rayon::prelude::*;
+use rustix::fs::copy_file_range;
 
 use super::super::generate::Words;
 use super::super::stage::{Done, TIME};
@@ -23,6 +26,11 @@ pub(super) const BY_SHELL: &str = "mkdir -p scratch/zone/root && \
     (while read -r text path; do ln -s \"$text\" \"../../../scratch/zone/root/$path\"; done) \
     < ../linked && \
     tar -C ../../../scratch/zone -xzf usr/lib/brand/omicron1/baseline/files.tar.gz";
+
+/// The published brand, to which the system is `/`. Its zone is in the scratch directory too.
+pub(super) const BY_PUBLISHED: &str = "mkdir scratch/zone && unshare --mount sh -c \
+    'mount --bind scratch/zone input/install/system/zone && \
+    exec chroot input/install/system /published-brand -z bench -R /zone install > /dev/null'";
 
 /// Where a file of the system lies: of a hundred files 62 are of kinds that become links.
 fn place(number: usize) -> String {
@@ -49,7 +57,7 @@ pub(super) fn prepare(directory: &Path, plan: Plan) -> Result<(), Failure> {
         file.path = place(number);
         file.write(&system, &words)?;
     }
-    for tree in ["usr/bin", "lib", "sbin", "etc/default"] {
+    for tree in ["usr/bin", "lib/svc/manifest", "sbin", "etc/default"] {
         fs::create_dir_all(system.join(tree))?;
     }
     fs::write(system.join("etc/default/init"), "TZ=UTC\n")?;
@@ -70,6 +78,21 @@ pub(super) fn prepare(directory: &Path, plan: Plan) -> Result<(), Failure> {
     for (name, text) in [("directories", directories), ("copied", copied), ("linked", linked)] {
         fs::write(input.join(name), text)?;
     }
+    fs::write(input.join(SIZE), size_of(&system).to_string())?;
+    Ok(())
+}
+
+/// Where the bytes of the system are noted, so that no stage needs to count them.
+const SIZE: &str = "size";
+
+/// Puts the published brand into the system, with what it wants to be there.
+pub(super) fn add_published(directory: &Path, program: &Path) -> Result<(), Failure> {
+    let system = directory.join("input/install/system");
+    for place in ["zone", "var/log"] {
+        fs::create_dir_all(system.join(place))?;
+    }
+    fs::copy(program, system.join("published-brand"))
+        .map_err(|error| format!("cannot copy {}: {error}", program.display()))?;
     Ok(())
 }
 
@@ -98,7 +121,11 @@ fn write_baseline(path: &Path, plan: Plan, words: &Words) -> Result<(), Failure>
 }
 
 pub(super) fn run_stage(name: &str, directory: &Path) -> Option<Result<Done, Failure>> {
-    (name == "zone-install").then(|| install(directory))
+    Some(match name {
+        "zone-install" => install(directory),
+        "zone-install-bare" => bare(directory),
+        _ => return None,
+    })
 }
 
 fn install(directory: &Path) -> Result<Done, Failure> {
@@ -109,5 +136,40 @@ fn install(directory: &Path) -> Result<Done, Failure> {
         Installation { zone: "bench", zonepath: &zonepath, layers: &[], system_root: &system };
     let report = brand::install(&what, &mut |_| {})?;
     let output = report.phases.iter().map(|phase| phase.bytes).sum();
-    Ok(Done::now(size_of(&system), output))
+    Ok(Done::now(read(directory, SIZE)?.parse()?, output))
+}
+
+fn read(directory: &Path, name: &str) -> Result<String, Failure> {
+    Ok(fs::read_to_string(directory.join("input/install").join(name))?)
+}
+
+/// The least that any installation does: links and copies, on all processors, by a plan that is
+/// there. Nothing is looked at, no owner, mode or time is set, and there is no baseline.
+fn bare(directory: &Path) -> Result<Done, Failure> {
+    let system = directory.join("input/install/system");
+    let root = directory.join("scratch/zone/root");
+    let [directories, linked, copied] =
+        ["directories", "linked", "copied"].map(|name| read(directory, name));
+    fs::create_dir_all(&root)?;
+    for path in directories?.lines() {
+        fs::create_dir_all(root.join(path))?;
+    }
+    let linked = linked?;
+    let linked: Vec<_> = linked.lines().filter_map(|line| line.split_once(' ')).collect();
+    // neighbours are in one directory, where threads would wait for each other
+    linked
+        .par_chunks(256)
+        .flatten_iter()
+        .try_for_each(|(text, path)| symlink(text, root.join(path)))?;
+    let copied = copied?;
+    let copied: Vec<&str> = copied.lines().collect();
+    let bytes = copied
+        .par_chunks(64)
+        .flatten_iter()
+        .map(|path| {
+            let (from, to) = (File::open(system.join(path))?, File::create_new(root.join(path))?);
+            Ok(copy_file_range(&from, None, &to, None, 1 << 30)? as u64)
+        })
+        .try_reduce(|| 0, |one, other| Ok::<_, std::io::Error>(one + other))?;
+    Ok(Done::now(read(directory, SIZE)?.parse()?, bytes))
 }
