@@ -254,7 +254,7 @@ impl TryFrom<toml::Value> for ZoneFile {
 
 /// Releng's list for the host image.
 pub(crate) const HOST_OVERLAY: [(&str, Method); 8] = [
-    ("crucible-dtrace", Method::Install),
+    ("crucible-utils", Method::Install),
     ("mg-ddm-gz", Method::Install),
     ("omicron-sled-agent", Method::Install),
     ("overlay", Method::Bundle),
