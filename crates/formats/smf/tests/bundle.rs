@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own data shall fail")]
 
 use proptest::prelude::*;
-use smf::{Bundle, BundleKind, ServiceFmri, check_profile};
+use smf::{Bundle, BundleKind, Method, ServiceFmri, check_profile};
 
 /// A manifest with the given text inside its one service.
 fn service(inside: &str) -> String {
@@ -72,8 +72,19 @@ fn a_manifest_becomes_data() {
     let context = common.methods[0].context.as_ref().unwrap();
     assert_eq!(context.user.as_deref(), Some("t"));
     assert_eq!(context.environment, [("A".to_owned(), "1".to_owned())]);
-    let programs: Vec<_> = service.methods().map(|method| method.program()).collect();
-    assert_eq!(programs, [Some("/lib/svc/method/t"), None, Some("/opt/t/refresh")]);
+    let programs: Vec<_> = service.methods().map(|method| method.programs()).collect();
+    assert_eq!(programs, [vec!["/lib/svc/method/t"], vec![], vec!["/opt/t/refresh"]]);
+    let programs = |exec: &str| {
+        let method = Method { exec: exec.to_owned(), ..common.methods[0].clone() };
+        method.programs().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let server = "ctrun -l child -o noorphan,regent /opt/t/server --at %{config/address} &";
+    assert_eq!(programs(server), ["ctrun", "/opt/t/server"]);
+    assert_eq!(programs("/usr/bin/env A=/x /opt/t/x /etc/y"), ["/usr/bin/env", "/opt/t/x"]);
+    assert_eq!(programs("server"), ["server"]);
+    for exec in ["", "exec ", "%{config/program} -x", "[ -f /x ] && /y", "A=b /y", ":true"] {
+        assert_eq!(programs(exec), [""; 0], "{exec}");
+    }
     assert_eq!(common.property_groups[0].properties[0].values, ["x & y"]);
     assert_eq!(common.property_groups[0].properties[1].values, ["1", "2"]);
     assert_eq!(service.instance("one").unwrap().enabled, Some(true));

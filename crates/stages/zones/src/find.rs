@@ -24,6 +24,9 @@ pub(crate) const TIME_ZONES: &str = "usr/share/lib/zoneinfo";
 /// What init gives to everything it starts.
 const ENVIRONMENT: &str = "etc/default/init";
 
+/// Where svc.startd looks for the programs of methods.
+const METHOD_PATH: &str = "/usr/sbin:/usr/bin";
+
 /// The program that starts the best of `bin/amd64/NAME` and `bin/i86/NAME`.
 const ISAEXEC: &str = "usr/lib/isaexec";
 
@@ -475,12 +478,30 @@ impl Finder<'_> {
         let text = self.root.text(&path.to_string())?.map(|(_, text)| text).unwrap_or_default();
         let bundle = smf::Bundle::parse(text.as_bytes(), &path.to_string())?;
         for method in bundle.services.iter().flat_map(|service| service.methods()) {
-            let program = method.exec.split_whitespace().next().unwrap_or_default();
-            // `:true` and `:kill` are the framework's own.
-            if program.starts_with('/') {
-                self.require(program, Some(&path), Reason::Method)?;
+            for program in method.programs() {
+                match program.starts_with('/') {
+                    true => self.require(program, Some(&path), Reason::Method).map(drop)?,
+                    false => self.command(program, method, &path)?,
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Adds a program that a method names without a directory. If it is nowhere, it may be a word of
+    /// the shell.
+    fn command(&mut self, name: &str, method: &smf::Method, from: &ProtoPath) -> Result<(), Error> {
+        let mut variables = method.context.iter().flat_map(|context| &context.environment);
+        let set = variables.find(|(variable, _)| variable == "PATH");
+        let directories = set.map_or(METHOD_PATH, |(_, value)| value.as_str());
+        for directory in directories.split(':').filter(|directory| directory.starts_with('/')) {
+            let path = format!("{directory}/{name}");
+            if self.require_if_there(&path, Some(from), Reason::Method)? {
+                return Ok(());
+            }
+        }
+        let warning = format!("{name}: a method of {from} runs it, and it is not in {directories}");
+        self.closure.warnings.insert(warning);
         Ok(())
     }
 }

@@ -277,22 +277,43 @@ fn service_manifests_bring_their_methods() {
     let scratch = Scratch::new();
     scratch.system();
     scratch.write("lib/svc/method/x", "#!/sbin/sh\n");
-    scratch.program("sbin/sh", false, &[]);
+    for program in ["sbin/sh", "usr/bin/ctrun", "opt/x/bin/server", "opt/x/bin/refresher"] {
+        scratch.program(program, false, &[]);
+    }
     scratch.write(
         "lib/svc/manifest/x.xml",
         "<?xml version='1.0'?><service_bundle type='manifest' name='x'>\
          <service name='site/x' type='service' version='1'>\
          <exec_method type='method' name='start' exec='/lib/svc/method/x start' \
          timeout_seconds='1'/><exec_method type='method' name='stop' exec=':kill' \
-         timeout_seconds='1'/></service></service_bundle>",
+         timeout_seconds='1'/><instance name='real' enabled='true'>\
+         <exec_method type='method' name='start' timeout_seconds='0' exec='ctrun -l child \
+         -o noorphan,regent /opt/x/bin/server --address %{config/address} &amp;'/>\
+         <exec_method type='method' name='refresh' timeout_seconds='0' exec='refresher %i'>\
+         <method_context><method_environment><envvar name='PATH' value='/usr/bin:/opt/x/bin'/>\
+         </method_environment></method_context></exec_method>\
+         <exec_method type='method' name='restart' timeout_seconds='0' exec='nowhere'/>\
+         </instance></service></service_bundle>",
     );
     let manifests = ["lib/svc/manifest/x.xml".to_owned()];
     let request = Request { manifests: &manifests, ..Request::default() };
     let found = closure(&scratch.proto(), &request).unwrap();
     assert_eq!(
         paths(&found),
-        ["lib/ld.so.1", "lib/svc/manifest/x.xml", "lib/svc/method/x", "sbin/sh", "usr/lib/ld.so.1"]
+        [
+            "lib/ld.so.1",
+            "lib/svc/manifest/x.xml",
+            "lib/svc/method/x",
+            "opt/x/bin/refresher",
+            "opt/x/bin/server",
+            "sbin/sh",
+            "usr/bin/ctrun",
+            "usr/lib/ld.so.1"
+        ]
     );
+    let warnings: Vec<&String> = found.warnings.iter().collect();
+    let expected = "nowhere: a method of lib/svc/manifest/x.xml runs it, and it is not in ";
+    assert!(matches!(warnings[..], [one] if one.starts_with(expected)), "{warnings:?}");
 }
 
 #[test]
