@@ -100,6 +100,30 @@ impl Manifest {
         Fmri::parse(value).map_err(|error| refuse(line.number, error.to_string()))
     }
 
+    /// Refuses a manifest that says it is another package's than it is taken for. One that does not
+    /// say is believed.
+    pub(crate) fn of_package(self, fmri: &Fmri) -> Result<Self, Error> {
+        let Some(line) = self.lines.iter().find(|line| {
+            line.action.kind == ActionKind::Set && line.action.get("name") == Some("pkg.fmri")
+        }) else {
+            return Ok(self);
+        };
+        let found = self.fmri()?;
+        let publisher = found.publisher.as_ref().or(fmri.publisher.as_ref());
+        if found.stem == fmri.stem
+            && found.version == fmri.version
+            && publisher == fmri.publisher.as_ref()
+        {
+            return Ok(self);
+        }
+        Err(Error::Manifest {
+            path: self.source.clone(),
+            line: line.number,
+            column: 1,
+            problem: format!("this is the manifest of {found}, where that of {fmri} was expected"),
+        })
+    }
+
     /// The values of the variant `name` (e.g. `variant.arch`) the package supports; none when it
     /// does not say, which means all.
     pub fn variant(&self, name: &str) -> Option<&[String]> {

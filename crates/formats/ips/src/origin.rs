@@ -61,7 +61,7 @@ pub trait Origin: Send + Sync {
     /// The manifest of a package that [`Origin::packages`] names.
     fn manifest(&self, fmri: &Fmri) -> Result<Manifest, Error> {
         let source = format!("{} {fmri}", self.location().display());
-        Manifest::parse(source, &self.manifest_text(fmri)?)
+        Manifest::parse(source, &self.manifest_text(fmri)?)?.of_package(fmri)
     }
 
     /// What has become of a package that [`Origin::packages`] names.

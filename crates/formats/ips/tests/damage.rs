@@ -210,6 +210,22 @@ fn manifests_and_catalogs_that_were_changed() {
     let (stem, version) = fmri.quoted().unwrap();
     let manifest = site.path("repo/publisher/p/pkg").join(stem).join(version);
     let text = fs::read_to_string(&manifest).unwrap();
+    // Where nothing signs it, a manifest still must be that of its package.
+    let catalog = site.path("repo/publisher/p/catalog");
+    let aside = site.path("aside");
+    fs::rename(&catalog, &aside).unwrap();
+    for (from, to) in [("/a@1", "/b@1"), ("/a@1,", "/a@2,"), ("//p/", "//q/")] {
+        fs::write(&manifest, text.replace(from, to)).unwrap();
+        let other = Repository::open(site.path("repo")).unwrap();
+        let error = other.manifest(&other.packages()[0]).unwrap_err().to_string();
+        let expected = "20260102T030405Z:1:1: this is the manifest of pkg://";
+        assert!(error.contains(expected), "{error}");
+        assert!(error.contains("where that of pkg://p/a@1,5.11:20260102T030405Z was"), "{error}");
+    }
+    fs::write(&manifest, text.replace("//p/", "/")).unwrap();
+    let other = Repository::open(site.path("repo")).unwrap();
+    assert!(other.manifest(&other.packages()[0]).is_ok());
+    fs::rename(&aside, &catalog).unwrap();
     fs::write(&manifest, text.replace("mode=0644", "mode=4755")).unwrap();
     assert!(read_all(&site.path("repo")).unwrap_err().contains("the catalog says"));
     fs::remove_file(&manifest).unwrap();

@@ -733,3 +733,35 @@ fn a_package_adopts_files_that_were_there() {
         proto.manifest.iter().find(|(path, _)| path.to_string().contains("lost+found/etc/o-"));
     assert!(kept.is_some());
 }
+
+#[test]
+fn images_that_contradict_themselves_are_refused() {
+    let mut depot = Depot::with_base();
+    depot.add("a@1", "");
+    depot.add("a@2", "");
+    let mut proto = depot.image();
+    depot.install(&mut proto, &["base", "a"]).unwrap();
+    let error = |proto: &Proto| Image::read(proto).unwrap_err().to_string();
+    let put = |proto: &mut Proto, at: &str, text: &str| {
+        let content = proto.contents.store.add_bytes(text.as_bytes()).unwrap();
+        let entry = Entry::new(Kind::File(content), Metadata::root(0o644));
+        proto.manifest.replace(path(at), entry);
+    };
+    let [one, two] =
+        ["1", "2"].map(|v| format!("var/pkg/publisher/test/pkg/a/{v}%2C5.11%3A20260102T030405Z"));
+    let right = text(&proto, &two);
+    let first = "set name=pkg.fmri value=pkg://test/a@1,5.11:20260102T030405Z\n";
+    put(&mut proto, &two, first);
+    let expected = format!(
+        "{two}:1:1: this is the manifest of pkg://test/a@1,5.11:20260102T030405Z, where that of \
+         pkg://test/a@2,5.11:20260102T030405Z was expected"
+    );
+    assert_eq!(error(&proto), expected);
+    put(&mut proto, &two, &right);
+    put(&mut proto, &one, first);
+    let list = "var/pkg/state/installed/catalog.base.C";
+    let twice = r#"{"test":{"a":[{"version":"1,5.11:20260102T030405Z"},{"version":"2,5.11:20260102T030405Z"}]}}"#;
+    put(&mut proto, list, twice);
+    let error = error(&proto);
+    assert!(error.starts_with(list) && error.ends_with("are both installed"), "{error}");
+}

@@ -17,6 +17,7 @@
 //! manifest/0/STEM@VERSION          a manifest; stem and version are percent-encoded
 //! file/0/SHA1, file/1/SHA1         a payload, as it is stored (gzip)
 //! info/0/STEM@VERSION              a description for people
+//! search/1/QUERY                   what packages deliver, one a line
 //! status/0                         JSON: how many packages each publisher has
 //! ```
 
@@ -24,6 +25,7 @@ mod client;
 mod info;
 mod publishers;
 mod respond;
+mod search;
 mod server;
 mod site;
 mod status;

@@ -16,6 +16,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::info;
 use crate::publishers;
+use crate::search::Query;
 use crate::server::Shared;
 use crate::status;
 
@@ -28,6 +29,7 @@ const OPERATIONS: &[(&str, &[u32])] = &[
     ("info", &[0]),
     ("manifest", &[0]),
     ("publisher", &[0, 1]),
+    ("search", &[1]),
     ("status", &[0]),
     ("versions", &[0]),
 ];
@@ -150,6 +152,25 @@ fn answer(
         ["info", "0", name @ ..] if !name.is_empty() => {
             let fmri = package(publisher, &name.join("/"))?;
             Ok(whole(TEXT, FOREVER, info::describe(&*shared.origin, &fmri)?))
+        }
+        // A path that is looked for may have come with its slashes.
+        ["search", "1", query @ ..] if !query.is_empty() => {
+            let query = Query::parse(&query.join("/")).map_err(bad)?;
+            let found = query.answer(&*shared.origin, publisher)?;
+            let is_empty = found.is_empty();
+            let mut response = whole(
+                TEXT,
+                NOW,
+                match is_empty {
+                    true => String::new(),
+                    false => format!("Return from search v1\n{found}"),
+                },
+            );
+            if is_empty {
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response.headers_mut().remove(CONTENT_LENGTH);
+            }
+            Ok(response)
         }
         ["file", "0" | "1", sha1] => {
             let is_hash = sha1.len() == 40 && sha1.bytes().all(|b| b.is_ascii_hexdigit());

@@ -453,6 +453,25 @@ fn curl_agrees() {
         "{info}"
     );
 
+    let name = fmri.without_publisher().short();
+    let found = |query: &str| {
+        let found = text(&[], &format!("/search/1/{query}"));
+        let lines = found.strip_prefix("Return from search v1\n").unwrap().to_owned();
+        lines.replace(&name, "HELLO").replace(&*site.time().to_string(), "TIME")
+    };
+    let whole = manifest.lines().find(|line| line.contains("path=usr/bin/hello")).unwrap();
+    assert_eq!(
+        found("False_2_None_None_HELLO%20AND%20file%3A%3A*"),
+        format!("0 2 HELLO hello {whole}\n")
+    );
+    assert_eq!(
+        found("True_2_None_None_%2Fusr%2Fbin%2Fh*"),
+        format!("0 2 HELLO /usr/bin/hello {whole}\n")
+    );
+    let both = "0 1 HELLO\n0 1 pkg:/lib/c@2.0-3.1:TIME\n";
+    assert_eq!(found("False_1_None_None_basename%3Alibc.so*%20OR%20license%3A%3Amit"), both);
+    assert_eq!(found("False_0_1_1_%3Cdir:path:*%20OR%20file:basename:*%3E"), both[10..]);
+
     let payload = site.payloads("example.com").pop().unwrap();
     let stored = fs::read(site.payload_path("example.com", &payload)).unwrap();
     for path in [format!("/file/0/{payload}"), format!("/example.com/file/1/{payload}")] {
@@ -465,7 +484,10 @@ fn curl_agrees() {
     assert!(head.contains(&format!("content-length: {}\r\n", stored.len())), "{head}");
     assert!(head.contains("content-type: application/data\r\n"), "{head}");
     for (arguments, path, status) in [
-        (&[][..], "/search/1/x".to_owned(), "404"),
+        (&[][..], "/search/1/x".to_owned(), "400"),
+        (&[], "/search/0/x".to_owned(), "404"),
+        (&[], "/search/1/False_2_None_None_no%20such%20thing".to_owned(), "204"),
+        (&[], "/extra/search/1/False_2_None_None_hello".to_owned(), "204"),
         (&[], "/".to_owned(), "404"),
         (&[], "/catalog".to_owned(), "400"),
         (&[], "/catalog/one/catalog.attrs".to_owned(), "400"),

@@ -90,13 +90,18 @@ impl Image {
                 Error::damaged(entries.place, format!("{}: {problem}", entry.fmri))
             })?;
             packages.push(InstalledPackage {
-                manifest: Arc::new(Manifest::parse(&path, &text)?),
+                manifest: Arc::new(Manifest::parse(&path, &text)?.of_package(&entry.fmri)?),
                 fmri: entry.fmri,
                 states: metadata.states,
                 last_install: metadata.last_install,
             });
         }
         packages.sort_by(|a, b| (&a.fmri.stem, &a.fmri).cmp(&(&b.fmri.stem, &b.fmri)));
+        let mut pairs = packages.iter().zip(packages.iter().skip(1));
+        if let Some((a, b)) = pairs.find(|(a, b)| a.fmri.stem == b.fmri.stem) {
+            let problem = format!("{} and {} are both installed", a.fmri.short(), b.fmri.short());
+            return Err(Error::damaged(entries.place, problem));
+        }
         let (avoided, frozen) = (holds::avoided(proto)?, holds::frozen(proto)?);
         Ok(Self { config, packages, avoided, frozen })
     }
