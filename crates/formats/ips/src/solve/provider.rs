@@ -64,6 +64,8 @@ pub(super) struct Provider<'a, 'c> {
     barred: &'a Barred,
     /// Packages that are needed anyway: the first choice where one of several is needed.
     firm: &'a BTreeSet<String>,
+    /// Whether versions of packages can be had, as far as that was asked.
+    had: RefCell<BTreeMap<Fmri, bool>>,
     /// What went wrong while a manifest was read; the solver is stopped then.
     pub(super) failure: RefCell<Option<Error>>,
 }
@@ -75,8 +77,8 @@ impl<'a, 'c> Provider<'a, 'c> {
         barred: &'a Barred,
         firm: &'a BTreeSet<String>,
     ) -> Self {
-        let (pool, failure) = (Pool::new(), RefCell::new(None));
-        Self { candidates, circumstances, pool, barred, firm, failure }
+        let (pool, had, failure) = (Pool::new(), RefCell::default(), RefCell::new(None));
+        Self { candidates, circumstances, pool, barred, firm, had, failure }
     }
 
     /// The versions of a package that are meant.
@@ -155,7 +157,7 @@ impl<'a, 'c> Provider<'a, 'c> {
     /// obsolete.
     fn is_there(&self, stem: &str) -> Result<bool, Error> {
         for candidate in self.candidates.of(stem) {
-            if !self.can_be_had(candidate, &mut BTreeSet::new())? {
+            if !self.can_be_had(candidate)? {
                 continue;
             }
             return Ok(!self.candidates.facts(candidate)?.obsolete);
@@ -163,17 +165,20 @@ impl<'a, 'c> Provider<'a, 'c> {
         Ok(false)
     }
 
-    /// Whether the image may take a version of a package, and what it requires is there at all.
-    /// `asked` has those of which that is being asked.
-    fn can_be_had(
-        &self,
-        candidate: &Candidate<'c>,
-        asked: &mut BTreeSet<Fmri>,
-    ) -> Result<bool, Error> {
-        let facts = self.candidates.facts(candidate)?;
-        if candidate.is_installed() || !asked.insert(candidate.fmri.clone()) {
-            return Ok(true);
+    /// Whether the image may take a version of a package, and what it requires is there at all. What
+    /// requires itself is there.
+    fn can_be_had(&self, candidate: &Candidate<'c>) -> Result<bool, Error> {
+        if let Some(known) = self.had.borrow().get(candidate.fmri) {
+            return Ok(*known);
         }
+        self.had.borrow_mut().insert(candidate.fmri.clone(), true);
+        let can = candidate.is_installed() || self.is_complete(candidate)?;
+        self.had.borrow_mut().insert(candidate.fmri.clone(), can);
+        Ok(can)
+    }
+
+    fn is_complete(&self, candidate: &Candidate<'c>) -> Result<bool, Error> {
+        let facts = self.candidates.facts(candidate)?;
         if facts.unsupported.is_some() || self.circumstances.unnamed(candidate, facts).is_some() {
             return Ok(false);
         }
@@ -184,7 +189,7 @@ impl<'a, 'c> Provider<'a, 'c> {
             for candidate in self.candidates.of(&target.stem) {
                 found = range.allows(candidate.fmri.version.as_ref())
                     && !self.candidates.facts(candidate)?.obsolete
-                    && self.can_be_had(candidate, asked)?;
+                    && self.can_be_had(candidate)?;
                 if found {
                     break;
                 }
