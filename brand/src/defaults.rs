@@ -7,7 +7,7 @@ use crate::Error;
 /// Settings of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Defaults {
-    /// `COPY_THREADS`: threads that make links and copies, 1 to 256.
+    /// `COPY_THREADS`: threads that plan and that make links and copies, 1 to 256.
     pub copy_threads: usize,
     /// `COPY_BATCH`: directory entries that a thread takes at a time, 1 to 65,536.
     pub copy_batch: usize,
