@@ -26,8 +26,8 @@ pub struct BuildReport {
     pub path: PathBuf,
     /// Its length in bytes.
     pub size: u64,
-    /// Its SHA-256.
-    pub sha256: Digest,
+    /// Its SHA-256, when asked for.
+    pub sha256: Option<Digest>,
     /// The system version.
     pub system_version: String,
     /// All targets, sorted by name.
@@ -52,11 +52,15 @@ pub struct BuildReport {
 impl BuildReport {
     /// The tags of what a complete repository has and this one has not.
     pub fn missing(&self) -> Vec<String> {
-        let there: Vec<Kind> =
-            self.artifacts.iter().flat_map(|artifact| Kind::from_tags(&artifact.tags)).collect();
-        let missing = verify::missing(|kind| there.contains(kind));
-        missing.iter().map(|kind| tags_text(&kind.tags())).collect()
+        missing(&self.artifacts).iter().map(|kind| tags_text(&kind.tags())).collect()
     }
+}
+
+/// What a complete repository has and one with these artifacts has not.
+pub(crate) fn missing(artifacts: &[Artifact]) -> Vec<Kind> {
+    let there: Vec<Kind> =
+        artifacts.iter().flat_map(|artifact| Kind::from_tags(&artifact.tags)).collect();
+    verify::missing(|kind| there.contains(kind))
 }
 
 /// One target that was written.
@@ -80,6 +84,8 @@ pub(crate) struct Frame<'a> {
     /// The metadata object of the artifacts document.
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) out: &'a Path,
+    /// Whether the SHA-256 of the whole zip is computed.
+    pub(crate) digest: bool,
 }
 
 /// Writes and signs a repository of format v2.
@@ -128,7 +134,7 @@ pub(crate) fn write(
     };
     zip.document(ARTIFACTS, &document)?;
 
-    zip.sign(version, artifacts, signing, lease)
+    zip.sign(version, artifacts, signing, lease, frame.digest)
 }
 
 /// A second input for a target must have the same contents.
@@ -272,6 +278,7 @@ impl Repository {
         artifacts: Vec<Artifact>,
         signing: &Signing<'_>,
         lease: Lease,
+        digest: bool,
     ) -> Result<BuildReport, Error> {
         let signed =
             self.targets.iter().map(|(name, s)| (name.clone(), (s.length, s.sha256))).collect();
@@ -281,7 +288,7 @@ impl Repository {
         }
         let Self { output, targets, .. } = self;
         let path = output.path().to_owned();
-        let (size, sha256) = output.finish()?;
+        let (size, sha256) = output.finish(digest)?;
         Ok(BuildReport {
             path,
             size,

@@ -59,6 +59,7 @@ pub fn build(options: &BuildOptions) -> Result<BuildReport, Error> {
         installinator_document: options.installinator_document,
         metadata: BTreeMap::new(),
         out: &options.out,
+        digest: true,
     };
     assemble::write(&plan, frame, &signing, lease)
 }

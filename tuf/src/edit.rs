@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::artifact::Kind;
-use crate::assemble::{self, BuildReport, Frame};
+use crate::artifact::{Kind, tags_text};
+use crate::assemble::{self, BuildReport, Frame, missing};
 use crate::documents::ARTIFACTS;
 use crate::inputs::{self, Input, Planned, Source, Taken};
 use crate::plan::Plan;
@@ -39,6 +39,11 @@ pub struct EditOptions {
     pub expires_days: u32,
     /// The time of the edit; whole seconds count.
     pub build_time: Timestamp,
+    /// Whether an edit may not take away what a complete repository has. What was missing before
+    /// may stay so.
+    pub complete: bool,
+    /// Whether the SHA-256 of the whole zip is computed for the report.
+    pub digest: bool,
 }
 
 /// Changes a repository.
@@ -51,7 +56,7 @@ pub struct EditOptions {
 /// # Errors
 ///
 /// When the repository is not good or of format v1, what is to be replaced or removed is not there
-/// or what is to be added is, the keys are not those of the root, or the result cannot be written.
+/// or what is to be added is, a rack could not be updated from it any more, the keys are not those of the root, or the result cannot be written.
 /// What was there is left alone then.
 pub fn edit(options: &EditOptions) -> Result<BuildReport, Error> {
     let opened = open(&options.zip, options.trust_root.as_deref())?;
@@ -83,13 +88,32 @@ pub fn edit(options: &EditOptions) -> Result<BuildReport, Error> {
     for planned in there.targets.into_values().chain(fresh) {
         plan.add(planned)?;
     }
+    if options.complete {
+        check_complete(&opened, &plan, &options.zip)?;
+    }
     let frame = Frame {
         system_version: &version,
         installinator_document: true,
         metadata: there.metadata,
         out: &options.out,
+        digest: options.digest,
     };
     assemble::write(&plan, frame, &signing, lease)
+}
+
+/// Nothing that a complete repository has may be gone.
+fn check_complete(opened: &Opened, plan: &Plan, zip: &Path) -> Result<(), Error> {
+    let before = opened.document.as_ref().map_or(&[][..], |document| &document.artifacts);
+    let before = missing(before);
+    let gone: Vec<String> = missing(&plan.artifacts())
+        .iter()
+        .filter(|kind| **kind != Kind::InstallinatorDocument && !before.contains(kind))
+        .map(|kind| tags_text(&kind.tags()))
+        .collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Incomplete { path: zip.to_owned(), gone: gone.join("; ") })
 }
 
 /// What a repository holds beside the documents, to be taken over.

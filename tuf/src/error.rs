@@ -124,6 +124,17 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// A change that would take away what a complete repository has.
+    #[error(
+        "{} cannot be changed: no rack could be updated from it any more, without {gone}",
+        .path.display()
+    )]
+    Incomplete {
+        /// The zip.
+        path: PathBuf,
+        /// The tags of what would be gone.
+        gone: String,
+    },
     /// A repository that the given keys cannot sign for.
     #[error("{} cannot be signed: {problem}", .path.display())]
     Unsigned {

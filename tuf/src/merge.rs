@@ -30,6 +30,8 @@ pub struct MergeOptions {
     pub expires_days: u32,
     /// The time of the merge; whole seconds count.
     pub build_time: Timestamp,
+    /// Whether the SHA-256 of the whole zip is computed for the report.
+    pub digest: bool,
 }
 
 /// Makes one repository of everything that several hold.
@@ -87,6 +89,7 @@ pub fn merge(options: &MergeOptions) -> Result<BuildReport, Error> {
         installinator_document: true,
         metadata,
         out: &options.out,
+        digest: options.digest,
     };
     assemble::write(&plan, frame, &signing, lease)
 }

@@ -73,23 +73,19 @@ impl Output {
         self.zip.rename_last(name);
     }
 
-    /// Completes the zip and gives it its name. Returns its size and SHA-256.
-    pub(crate) fn finish(self) -> Result<(u64, Digest), Error> {
+    /// Completes the zip and gives it its name. Returns its size and, if wanted, its SHA-256, for
+    /// which all of it is read again.
+    pub(crate) fn finish(self, digest: bool) -> Result<(u64, Option<Digest>), Error> {
         use std::io::Seek as _;
         let Self { temporary, zip, out } = self;
         let (mut file, size) = zip.finish().map_err(write_error(&out))?;
-        file.rewind().map_err(Error::io("read", &out))?;
-        let sha256 = hash_only(&mut file).map_err(Error::io("read", &out))?.sha256;
+        let mut sha256 = None;
+        if digest {
+            file.rewind().map_err(Error::io("read", &out))?;
+            sha256 = Some(hash_only(&mut file).map_err(Error::io("read", &out))?.sha256);
+        }
         persist(temporary, &out)?;
         Ok((size, sha256))
-    }
-
-    /// The same without reading it again. Returns its size.
-    pub(crate) fn complete(self) -> Result<u64, Error> {
-        let Self { temporary, zip, out } = self;
-        let (_, size) = zip.finish().map_err(write_error(&out))?;
-        persist(temporary, &out)?;
-        Ok(size)
     }
 }
 

@@ -97,16 +97,13 @@ pub fn refresh(options: &RefreshOptions) -> Result<RefreshReport, Error> {
     let Written { files, root, expires } = signing.sign(role, lease)?;
     let is_metadata = |name: &str| name.starts_with("repo/metadata/");
     let in_place = held.zip(opened.archive.split(is_metadata));
-    let size = match in_place {
-        Some((held, before)) => held.replace_tail(before, options.build_time, &files)?,
+    let (size, sha256) = match in_place {
+        Some((held, before)) => {
+            let size = held.replace_tail(before, options.build_time, &files)?;
+            (size, digest(options)?)
+        }
         None => copy(options, &opened, &files)?,
     };
-    let mut sha256 = None;
-    if options.digest {
-        let mut file = File::open(&options.out).map_err(Error::io("read", &options.out))?;
-        let hashed = hash_only(&mut file).map_err(Error::io("read", &options.out))?;
-        sha256 = Some(hashed.sha256);
-    }
     Ok(RefreshReport {
         path: options.out.clone(),
         size,
@@ -118,8 +115,22 @@ pub fn refresh(options: &RefreshOptions) -> Result<RefreshReport, Error> {
     })
 }
 
-/// Writes another zip with the same targets. Returns its length.
-fn copy(options: &RefreshOptions, opened: &Opened, files: &Files) -> Result<u64, Error> {
+/// The digest of the whole zip, if it is wanted.
+fn digest(options: &RefreshOptions) -> Result<Option<Digest>, Error> {
+    if !options.digest {
+        return Ok(None);
+    }
+    let mut file = File::open(&options.out).map_err(Error::io("read", &options.out))?;
+    let hashed = hash_only(&mut file).map_err(Error::io("read", &options.out))?;
+    Ok(Some(hashed.sha256))
+}
+
+/// Writes another zip with the same targets. Returns its length and, if wanted, its digest.
+fn copy(
+    options: &RefreshOptions,
+    opened: &Opened,
+    files: &Files,
+) -> Result<(u64, Option<Digest>), Error> {
     let mut output = Output::create(&options.out, options.build_time)?;
     let mut targets: Vec<_> = opened.targets.values().collect();
     targets.sort_by_key(|target| target.entry.header);
@@ -129,7 +140,7 @@ fn copy(options: &RefreshOptions, opened: &Opened, files: &Files) -> Result<u64,
     for (name, text) in files {
         output.bytes(&format!("repo/metadata/{name}"), text)?;
     }
-    output.complete()
+    output.finish(options.digest)
 }
 
 fn unsigned(options: &RefreshOptions, problem: String) -> Error {

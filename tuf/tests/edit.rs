@@ -28,6 +28,8 @@ fn options(sample: &Sample, zip: &Path) -> EditOptions {
         root: SigningRoot::Own,
         expires_days: 7,
         build_time: LATER.parse().unwrap(),
+        complete: true,
+        digest: false,
     }
 }
 
@@ -253,7 +255,29 @@ fn merge(sample: &Sample, zips: &[&PathBuf]) -> Result<BuildReport, Error> {
         root: SigningRoot::Own,
         expires_days: 7,
         build_time: LATER.parse().unwrap(),
+        digest: true,
     })
+}
+
+#[test]
+fn what_every_rack_needs_stays() {
+    let sample = Sample::new();
+    let (zip, _) = built(&sample);
+    let before = std::fs::read(&zip).unwrap();
+    let remove = || vec!["os-host/cosmo.rom".to_owned()];
+    let edit = EditOptions { remove: remove(), ..options(&sample, &zip) };
+    let error = tuf::edit(&edit).unwrap_err().to_string();
+    assert!(error.contains("os_board=cosmo,os_variant=host"), "{error}");
+    assert!(std::fs::read(&zip).unwrap() == before);
+    let report = tuf::edit(&EditOptions { complete: false, ..edit }).unwrap();
+    assert_eq!(report.missing().len(), 1);
+    assert_eq!(report.sha256, None);
+    // What is missing already keeps nobody from changing the rest.
+    let remove = vec!["zones/ntp.tar.gz".to_owned()];
+    let digest = true;
+    let edit = EditOptions { remove, digest, ..options(&sample, &zip) };
+    let report = tuf::edit(&edit).unwrap();
+    assert_eq!(report.sha256, Some(proto::Digest::of(&std::fs::read(&zip).unwrap())));
 }
 
 #[test]

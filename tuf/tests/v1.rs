@@ -201,6 +201,8 @@ fn it_is_listed_refreshed_and_not_edited() {
         root: tuf::SigningRoot::Own,
         expires_days: 7,
         build_time: build_time(),
+        complete: true,
+        digest: false,
     });
     assert!(error.unwrap_err().to_string().contains("format v1"));
 }

@@ -280,7 +280,11 @@ fn edit() {
         1,
         &["+ kind=zone,zone_name=probe", "- kind=zone,zone_name=nexus", "~ root/file contents"],
     );
-    place.run("edit --new-root --version 21.0.0 --remove os-host/zfs.img edited.zip").expect(
+    place
+        .run("edit --new-root --remove os-host/zfs.img edited.zip")
+        .expect(2, &["without kind=os_phase2,os_variant=host", "--partial"]);
+    let words = "edit --partial --new-root --version 21.0.0 --remove os-host/zfs.img edited.zip";
+    place.run(words).expect(
         0,
         &["throwaway key", "a complete repository also has: kind=os_phase2,os_variant=host"],
     );

@@ -100,7 +100,7 @@ pub fn build_v1(options: &V1BuildOptions) -> Result<BuildReport, Error> {
     });
     let mut artifacts: Vec<Artifact> = artifacts.collect();
     artifacts.sort();
-    zip.sign(version, artifacts, &signing, lease)
+    zip.sign(version, artifacts, &signing, lease, true)
 }
 
 /// Everything that can be said before anything is read.

@@ -83,6 +83,7 @@ pub(super) fn check(
     order.sort_by_key(|&at| std::cmp::Reverse(found[at].signed.length));
     let read: Vec<(usize, ReadTarget)> = order
         .into_par_iter()
+        .with_max_len(1)
         .map(|at| Ok((at, read_target(archive, &found[at], kinds.get(found[at].name))?)))
         .collect::<io::Result<_>>()?;
 
@@ -229,12 +230,12 @@ fn read_target(
     let mut sha512 = target.signed.hashes.contains_key("sha512").then(sha2::Sha512::new);
     let mut boot = matches!(kind, Some(Kind::OsPhase2 { .. })).then(BootCheck::default);
     let read = archive.stream(entry, |chunk| {
-        sha256.update(chunk);
         if let Some(sha512) = &mut sha512 {
             sha512.update(chunk);
         }
-        if let Some(boot) = &mut boot {
-            boot.update(chunk);
+        match &mut boot {
+            Some(boot) => boot.update(chunk, &mut sha256),
+            None => sha256.update(chunk),
         }
     })?;
     if let Err(reason) = read {
@@ -321,11 +322,13 @@ struct BootCheck {
 }
 
 impl BootCheck {
-    fn update(&mut self, mut chunk: &[u8]) {
+    /// Takes the next bytes, and has `whole` hash them, too.
+    fn update(&mut self, mut chunk: &[u8], whole: &mut sha2::Sha256) {
         if self.header.is_none() {
             let wanted = HEADER_SIZE - self.first.len();
             let (head, rest) = chunk.split_at(wanted.min(chunk.len()));
             self.first.extend_from_slice(head);
+            whole.update(head);
             chunk = rest;
             if self.first.len() < HEADER_SIZE {
                 return;
@@ -337,14 +340,16 @@ impl BootCheck {
             self.header = Some(header);
         }
         if self.failed.is_some() || !matches!(self.header, Some(Ok(_))) {
+            whole.update(chunk);
             return;
         }
         match &mut self.inflate {
             None => {
-                self.hash.update(chunk);
+                hash_both(whole, &mut self.hash, chunk);
                 self.length += chunk.len() as u64;
             }
             Some(inflate) => {
+                whole.update(chunk);
                 if let Err(problem) = inflate_into(inflate, chunk, |data| {
                     self.hash.update(data);
                     self.length += data.len() as u64;
@@ -381,6 +386,15 @@ impl BootCheck {
             ));
         }
         Ok(header)
+    }
+}
+
+/// Gives the same bytes to two hashes by turns, block by block: neither waits for its own last
+/// block then, and a processor does much of both at once.
+fn hash_both(one: &mut sha2::Sha256, other: &mut sha2::Sha256, bytes: &[u8]) {
+    for block in bytes.chunks(64) {
+        one.update(block);
+        other.update(block);
     }
 }
 

@@ -89,9 +89,10 @@ fn failure(error: tuf::Error) -> Failure {
         tuf::Error::Target { .. } => Failure::new(error).with_status(ExitStatus::Findings),
         tuf::Error::Unsigned { .. } => Failure::usage(error)
             .hint("give the keys of its root with --key, or make a new root with --new-root"),
-        tuf::Error::Edit { .. } | tuf::Error::SameTags { .. } | tuf::Error::Collision { .. } => {
-            Failure::usage(error)
-        }
+        tuf::Error::Edit { .. }
+        | tuf::Error::Incomplete { .. }
+        | tuf::Error::SameTags { .. }
+        | tuf::Error::Collision { .. } => Failure::usage(error),
         tuf::Error::Key { .. } | tuf::Error::Time(_) | tuf::Error::Version { .. } => {
             Failure::usage(error)
         }

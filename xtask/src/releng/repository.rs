@@ -84,7 +84,8 @@ pub(crate) fn jobs(contents: Contents, set: &Path) -> Vec<Job> {
             }
             job.log(format_args!("expires {}", report.expires));
             fs::write(&root, &report.root_json)?;
-            fs::write(&sum, format!("{}\n", report.sha256))?;
+            let sha256 = report.sha256.ok_or("the repository was written and not hashed")?;
+            fs::write(&sum, format!("{sha256}\n"))?;
             Ok(())
         }
     })

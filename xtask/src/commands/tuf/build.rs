@@ -150,11 +150,11 @@ impl Build {
             printer.good(
                 "built",
                 format_args!(
-                    "{} targets, {}, expires {}, SHA256 = {}",
+                    "{} targets, {}, expires {}{}",
                     built.targets.len(),
                     printer::bytes(built.size),
                     built.expires,
-                    built.sha256
+                    built.sha256.map(|sha256| format!(", SHA256 = {sha256}")).unwrap_or_default()
                 ),
             );
             printer.result(built.path.display());

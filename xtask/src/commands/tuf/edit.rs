@@ -34,6 +34,10 @@ pub(super) struct Edit {
     #[arg(long, value_name = "TARGET")]
     remove: Vec<String>,
 
+    /// Let a complete repository become a part of one: what every rack needs may be taken out
+    #[arg(long)]
+    partial: bool,
+
     /// Another system version
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
@@ -78,17 +82,25 @@ impl Edit {
             expires_days: self.signing.expires,
             trust_root: self.signing.trust_root,
             build_time: BuildClock::read()?.time,
+            complete: !self.partial,
+            digest: self.json,
             out: self.out.unwrap_or_else(|| self.zip.clone()),
             zip: self.zip,
         };
         // What is odd about the old one is said before it is gone.
         super::open(&options.zip, options.trust_root.as_deref(), printer)?;
         let report = tuf::edit(&options).map_err(|error| {
-            let hint = matches!(&error, tuf::Error::SameTags { .. } | tuf::Error::Collision { .. });
+            let hint = match &error {
+                tuf::Error::SameTags { .. } | tuf::Error::Collision { .. } => {
+                    Some("--replace takes out what has the same tags")
+                }
+                tuf::Error::Incomplete { .. } => Some("--partial makes a part of a repository"),
+                _ => None,
+            };
             let failure = super::failure(error);
             match hint {
-                true => failure.hint("--replace takes out what has the same tags"),
-                false => failure,
+                Some(hint) => failure.hint(hint),
+                None => failure,
             }
         })?;
         signing::tell("edited", &report, &options.root, self.json, printer)?;

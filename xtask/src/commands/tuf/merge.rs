@@ -55,6 +55,7 @@ impl Merge {
             expires_days: self.signing.expires,
             trust_root: self.signing.trust_root,
             build_time: BuildClock::read()?.time,
+            digest: self.json,
         };
         let report = tuf::merge(&options).map_err(super::failure)?;
         signing::tell("merged", &report, &options.root, self.json, printer)?;

@@ -76,11 +76,10 @@ pub(super) fn tell(
     printer.good(
         word,
         format_args!(
-            "{} targets, {}, expires {}, SHA256 = {}",
+            "{} targets, {}, expires {}",
             report.targets.len(),
             printer::bytes(report.size),
             report.expires,
-            report.sha256
         ),
     );
     printer.result(report.path.display());
