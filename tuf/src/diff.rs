@@ -1,13 +1,14 @@
-//! Compares two repositories: artifacts by their tags, and archives file by file.
+//! Compares two repositories: artifacts by their tags, archives and images file by file.
+
+mod files;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use oxide_archive::{Member, MemberKind};
 use proto::Digest;
 use serde::Serialize;
-use sha2::Digest as _;
 
+use self::files::{Files, files};
 use crate::Error;
 use crate::artifact::tags_text;
 use crate::repository::{ListedTarget, Repository};
@@ -32,7 +33,7 @@ pub struct ArtifactDifference {
     pub old: Option<Side>,
     /// The new side.
     pub new: Option<Side>,
-    /// The files that differ, when both are archives.
+    /// The files that differ, when both are archives or images of pools.
     pub files: Vec<FileDifference>,
 }
 
@@ -49,14 +50,15 @@ pub struct Side {
     pub sha256: Digest,
 }
 
-/// One file inside an archive that differs.
+/// One file inside an archive or image that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileDifference {
-    /// Its path in the archive.
+    /// Its path in the archive; in an image behind the name of its dataset, in an archive or image
+    /// within an archive behind the path of that.
     pub path: String,
     /// Whether it is on both sides.
     pub change: Change,
-    /// What differs, in words: `contents`, `mode`, `owner`, `type`, `link`.
+    /// What differs, in words: `contents`, `mode`, `owner`, `type`, `link`, `device`.
     pub what: Vec<&'static str>,
 }
 
@@ -134,8 +136,9 @@ impl fmt::Display for Difference {
 /// Artifacts are paired by their tags, so a new version under a new target name is a change and not
 /// one artifact gone and another come; corpora and further targets are paired by name. Of pairs
 /// with other contents that are tar archives on both sides, the members are compared by type, mode,
-/// owner, link and contents; times are not. The documents that a build makes of the rest are not
-/// compared.
+/// owner, link and contents; times are not. So are the files of pools in OS images, and of zones and
+/// images that are members of archives, as repositories of format v1 have them. The documents that a
+/// build makes of the rest are not compared.
 ///
 /// # Errors
 ///
@@ -155,7 +158,8 @@ pub fn diff(old: &Repository, new: &Repository) -> Result<Difference, Error> {
         }
         let files = match (a, b) {
             (Some(a), Some(b)) if a.sha256 != b.sha256 => {
-                match (members(old, &a.name)?, members(new, &b.name)?) {
+                let (a, b) = rayon::join(|| files(old, &a.name), || files(new, &b.name));
+                match (a?, b?) {
                     (Some(a), Some(b)) => compare(&a, &b),
                     _ => Vec::new(),
                 }
@@ -202,54 +206,16 @@ fn side(target: &ListedTarget) -> Side {
     }
 }
 
-/// What is compared of a member.
-#[derive(PartialEq, Eq)]
-struct Found {
-    kind: MemberKind,
-    mode: u32,
-    owner: (u32, u32),
-    contents: Digest,
-}
-
-/// The members of a tar archive in gzip; none when the target is something else.
-fn members(repository: &Repository, name: &str) -> Result<Option<BTreeMap<String, Found>>, Error> {
-    // The whole target is compared with what was signed before any of it is believed.
-    let Some(reader) = repository.checked_reader(name, &[0x1f, 0x8b])? else { return Ok(None) };
-    let refuse = |error: oxide_archive::Error| {
-        repository.target_error(name, format!("is no good archive: {error}"))
-    };
-    let mut archive = oxide_archive::open_stream(reader, name).map_err(refuse)?;
-    let mut found = BTreeMap::new();
-    let mut buffer = vec![0; 64 << 10];
-    while let Some(member) = archive.next_member().map_err(refuse)? {
-        let mut sha256 = sha2::Sha256::new();
-        loop {
-            match archive.read_data(&mut buffer).map_err(refuse)? {
-                0 => break,
-                read => sha256.update(&buffer[..read]),
-            }
-        }
-        let path = match std::str::from_utf8(&member.name) {
-            Ok(name) => name.escape_debug().to_string(),
-            Err(_) => member.name.escape_ascii().to_string(),
-        };
-        let Member { kind, metadata, .. } = member;
-        let (mode, owner) = (metadata.mode, (metadata.uid, metadata.gid));
-        found.insert(path, Found { kind, mode, owner, contents: Digest(sha256.finalize().into()) });
-    }
-    Ok(Some(found))
-}
-
-fn compare(old: &BTreeMap<String, Found>, new: &BTreeMap<String, Found>) -> Vec<FileDifference> {
+fn compare(old: &Files, new: &Files) -> Vec<FileDifference> {
     let mut files = Vec::new();
     for path in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         let (a, b) = (old.get(path), new.get(path));
         let mut what = Vec::new();
         if let (Some(a), Some(b)) = (a, b) {
-            if std::mem::discriminant(&a.kind) != std::mem::discriminant(&b.kind) {
+            if a.kind != b.kind {
                 what.push("type");
-            } else if a.kind != b.kind {
-                what.push("link");
+            } else if a.link != b.link {
+                what.push(if a.kind.ends_with("device") { "device" } else { "link" });
             }
             if a.contents != b.contents {
                 what.push("contents");

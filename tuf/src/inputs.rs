@@ -13,7 +13,7 @@ use proto::Digest;
 
 use crate::artifact::{Kind, Variant};
 use crate::zip::{Archive, Entry, Streamed};
-use crate::{Error, names};
+use crate::{Error, fakes, names};
 
 pub use firmware::Firmware;
 pub(crate) use os_images::BoardRoms;
@@ -47,6 +47,8 @@ pub enum Input {
     },
     /// Reference measurements: a CoRIM document.
     MeasurementCorpus(PathBuf),
+    /// Stand-ins for everything that a complete repository has, for trying what handles one.
+    Fakes,
 }
 
 impl Input {
@@ -183,6 +185,7 @@ pub(crate) fn plan(input: &Input, system_version: &str) -> Result<Vec<Planned>, 
         Input::Zone { path, file_name } => Ok(vec![zone::plan(path, file_name.as_deref())?]),
         Input::Firmware { path, firmware } => Ok(vec![firmware::plan(path, *firmware)?]),
         Input::MeasurementCorpus(path) => Ok(vec![corpus::plan(path)?]),
+        Input::Fakes => fakes::all(system_version),
     }
 }
 

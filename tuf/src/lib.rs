@@ -62,6 +62,7 @@ mod diff;
 mod documents;
 mod edit;
 mod error;
+mod fakes;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod in_place;
@@ -96,5 +97,5 @@ pub use problem::{Problem, ProblemId};
 pub use refresh::{RefreshOptions, RefreshReport, refresh};
 pub use repository::{ListedTarget, Listing, Repository};
 pub use signing::{SigningRoot, check_signers};
-pub use v1::{V1Artifact, V1BuildOptions, V1Manifest, V1Source, V1Zone, build_v1};
+pub use v1::{V1Artifact, V1BuildOptions, V1Manifest, V1Part, V1Source, V1Zone, build_v1};
 pub use verify::{Outcome, Target, Trust, VerifyOptions, VerifyReport, verify};

@@ -141,6 +141,8 @@ problem_ids! {
     ArtifactName = "artifact-name",
     /// Tags and version of an artifact are those that its contents say.
     ArtifactContents = "artifact-contents",
+    /// No artifact is a stand-in of the published tool, from which no rack can boot.
+    ArtifactStandIn = "artifact-stand-in",
     /// The installinator document is understood and is that of this system version.
     InstallinatorDocument = "installinator-document",
     /// The installinator document lists exactly what an installer must fetch.

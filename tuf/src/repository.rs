@@ -200,20 +200,26 @@ impl Repository {
         file.sync_all().map_err(Error::io("write", path))
     }
 
-    /// A reader of a target that begins with `magic` and is what was signed; none of any other.
+    /// A reader of a target that is what was signed, if its first bytes are wanted.
     pub(crate) fn checked_reader(
         &self,
         name: &str,
-        magic: &[u8],
+        count: usize,
+        is_wanted: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<impl std::io::Read + Send>, Error> {
         let target = self.find(name)?;
         let mut first = Vec::new();
         self.read(name, target, |chunk| {
-            let missing = magic.len() - first.len();
+            let missing = count - first.len();
             first.extend_from_slice(&chunk[..missing.min(chunk.len())]);
             Ok(())
         })?;
-        Ok((first == magic).then(|| self.opened.archive.reader(&target.entry)))
+        Ok(is_wanted(&first).then(|| self.opened.archive.reader(&target.entry)))
+    }
+
+    /// The zip.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn find(&self, name: &str) -> Result<&OpenedTarget, Error> {

@@ -11,7 +11,8 @@ mod composite;
 mod document;
 mod kind;
 mod manifest;
+mod stand_in;
 
 pub use build::{V1BuildOptions, build_v1};
 pub(crate) use check::{Good, check};
-pub use manifest::{V1Artifact, V1Manifest, V1Source, V1Zone};
+pub use manifest::{V1Artifact, V1Manifest, V1Part, V1Source, V1Zone};

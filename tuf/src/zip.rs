@@ -6,6 +6,7 @@
 
 mod copy;
 mod directory;
+mod headers;
 mod read;
 mod write;
 

@@ -61,6 +61,64 @@ fn files_inside_zones_are_compared() {
     assert_eq!(back.artifacts[3].files[1].change, Change::Removed);
 }
 
+/// A phase-2 image with a pool of these files.
+fn write_image(path: &Path, files: &[(&str, &str)], compress: bool) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = proto::Store::create(directory.path().join("store")).unwrap();
+    let mut proto = proto::Proto::new(store.clone());
+    let root = proto::Entry::directory(proto::Metadata::root(0o755));
+    proto.manifest.insert(proto::ProtoPath::root(), root).unwrap();
+    let mut add = |path: &str, entry| {
+        proto.manifest.insert(path.parse().unwrap(), entry).unwrap();
+    };
+    for (path, contents) in files {
+        let content = store.add_bytes(contents.as_bytes()).unwrap();
+        let metadata = proto::Metadata::root(0o644);
+        add(path, proto::Entry::new(proto::Kind::File(content), metadata));
+    }
+    add("link", proto::Entry::symlink(files[0].0, proto::Metadata::root(0o777)));
+    let pool = directory.path().join("pool");
+    zpool_image::write(&proto, &zpool_image::PoolOptions::ramdisk(), &pool).unwrap();
+    let options = boot_image::phase2::Options { compress, ..boot_image::phase2::Options::new("x") };
+    boot_image::phase2::write(&pool, path, &options).unwrap();
+}
+
+#[test]
+fn files_inside_images_are_compared() {
+    for (folder, compress) in [("host", false), ("trampoline", true)] {
+        let sample = Sample::new();
+        let image = sample.path().join(folder).join("zfs.img");
+        write_image(&image, &[("gone", "x"), ("kernel", "old")], compress);
+        let (old, _) = sample.build();
+        write_image(&image, &[("added", "x"), ("kernel", "new")], compress);
+        let options = sample.options("new.zip");
+        tuf::build(&options).unwrap();
+        let text = diff(&old, &options.out).to_string();
+        let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+        assert!(lines[0].starts_with("~ kind=os_phase2,"), "{text}");
+        let wanted = [
+            "+ rpool/ROOT/ramdisk: added",
+            "- rpool/ROOT/ramdisk: gone",
+            "~ rpool/ROOT/ramdisk: kernel contents",
+            "~ rpool/ROOT/ramdisk: link link",
+        ];
+        assert_eq!(lines[1..], wanted);
+
+        // A pool whose blocks are damaged differs, and that is all.
+        let mut bytes = std::fs::read(&image).unwrap();
+        if !compress {
+            let end = bytes.len() - 4096;
+            bytes[4096 + (4 << 20)..end].fill(7);
+            let hash = proto::Digest::of(&bytes[4096..]).0;
+            bytes[40..72].copy_from_slice(&hash);
+            std::fs::write(&image, bytes).unwrap();
+            let options = sample.options("damaged.zip");
+            tuf::build(&options).unwrap();
+            assert_eq!(diff(&old, &options.out).to_string().lines().count(), 1);
+        }
+    }
+}
+
 #[test]
 fn a_new_version_is_a_change() {
     let sample = Sample::new();

@@ -235,7 +235,7 @@ fn bad_manifests_are_refused() {
         (VERSION, "twenty", "semantic version"),
         ("name = \"sp\"", "name = \"../sp\"", "has a folder in it"),
         ("name = \"sp\"", "name = \"a/sp\"", "has a folder in it"),
-        ("kind = \"file\"", "kind = \"fake\"", "fake"),
+        ("kind = \"file\"", "kind = \"fake\"", "size"),
         ("[[artifact.psc_rot]]", "[[artifact.measurement_corpus]]", "cannot make its kind"),
         ("file_name = \"renamed.tar.gz\"", "file_name = \"ntp.tar.gz\"", "is there already"),
         ("file_name = \"renamed.tar.gz\"", "file_name = \"a/b\"", "has a folder in it"),

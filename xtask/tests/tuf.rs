@@ -293,6 +293,21 @@ fn edit() {
 }
 
 #[test]
+fn stand_ins_make_a_whole_repository() {
+    let place = Place::new();
+    place
+        .run("build --version 1.0.0 --fake --key key --out fake.zip")
+        .expect(0, &["stand-ins", "built"]);
+    let list = place.run("list fake.zip").expect(0, &["kind=sp,sp_board=SimPscSp"]).out;
+    assert_eq!(list.matches("kind=zone,").count(), 11, "{list}");
+    place.run("build --version 1.0.0 --key key --out none.zip").expect(2, &["ARTIFACT"]);
+    place
+        .run("build --manifest m --fake --key key --out none.zip")
+        .expect(2, &["cannot be used with"]);
+    assert!(!place.path("none.zip").exists());
+}
+
+#[test]
 fn merge_and_diff() {
     let place = Place::built();
     place.run("build --version V --partial --key key --out os.zip host trampoline").expect(0, &[]);

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use proto::Digest;
 
-use super::composite::{self, Member};
+use super::composite::{self, Body, Member};
 use super::document::{Artifacts, Installed, Installinator, Listed};
 use super::kind::{self, Make};
-use super::manifest::{V1Artifact, V1Manifest, V1Source};
+use super::manifest::{V1Artifact, V1Manifest, V1Part, V1Source};
+use super::stand_in;
 use crate::artifact::Artifact;
 use crate::assemble::{BuildReport, Repository};
 use crate::documents::{self, ARTIFACTS_V1};
@@ -18,7 +19,7 @@ use crate::inputs::{PinnedFile, Planned, Source};
 use crate::output::Output;
 use crate::signing::{Lease, Signing};
 use crate::zip::Streamed;
-use crate::{Error, Key, names};
+use crate::{Error, Key, fakes, names};
 
 /// What to build.
 #[derive(Debug)]
@@ -90,7 +91,8 @@ pub fn build_v1(options: &V1BuildOptions) -> Result<BuildReport, Error> {
         });
     }
     listed.push(installinator(&mut zip, version, installed)?);
-    listed.sort();
+    // The order is the manifest's: old readers take the first of a kind for what it is not the only
+    // one of.
     let document = Artifacts { system_version: version.clone(), artifacts: listed.clone() };
     zip.document(ARTIFACTS_V1, &document)?;
     let artifacts = listed.into_iter().map(|listed| Artifact {
@@ -128,12 +130,8 @@ fn check_names(manifest: &V1Manifest, complete: bool, out: &Path) -> Result<(), 
             return Err(refuse(format!("two artifacts become the target {target}")));
         }
     }
-    let missing: Vec<&str> = kind::required()
-        .filter(|kind| {
-            complete && !manifest.artifacts.iter().any(|artifact| artifact.kind == *kind)
-        })
-        .collect();
-    if missing.is_empty() {
+    let missing = manifest.missing();
+    if missing.is_empty() || !complete {
         return Ok(());
     }
     Err(refuse(format!("a complete repository also has: {}", missing.join(", "))))
@@ -152,42 +150,89 @@ fn write(
     time: Timestamp,
 ) -> Result<Written, Error> {
     let make = kind::make(&artifact.kind).unwrap_or(Make::File);
-    let files: Vec<(&str, &Path)> = match &artifact.source {
+    let fake = |problem: String| Error::input(target, problem);
+    let bodies: Vec<(String, Body)> = match &artifact.source {
         V1Source::File(path) => return take(zip, artifact, make, path, target),
+        V1Source::Fake { size, data_version } => {
+            let version = data_version.as_deref().unwrap_or(&artifact.version);
+            let made = stand_in::parts(&artifact.kind, make, version, *size).map_err(fake)?;
+            if let [(name, bytes)] = &made[..]
+                && name.is_empty()
+            {
+                let (bytes, path) = (bytes.clone(), PathBuf::from(target));
+                let source = Source::Memory(bytes, path);
+                let target_name = target.to_owned();
+                let whole = zip.planned(&Planned { target_name, source, artifact: None })?;
+                return Ok(Written { whole, members: Vec::new() });
+            }
+            made.into_iter().map(|(name, bytes)| (name, Body::Memory(bytes))).collect()
+        }
         V1Source::Host { gimlet_phase_1, cosmo_phase_1, phase_2 } => {
-            let paths = [cosmo_phase_1, gimlet_phase_1, phase_2].map(PathBuf::as_path);
-            kind::members(make).iter().copied().zip(paths).collect()
+            let parts = [cosmo_phase_1, gimlet_phase_1, phase_2];
+            parts_of(artifact, make, parts)?
         }
         V1Source::Rot { archive_a, archive_b } => {
-            let paths = [archive_a, archive_b].map(PathBuf::as_path);
-            for path in paths {
-                check_firmware(path, &artifact.version)?;
+            for part in [archive_a, archive_b] {
+                if let V1Part::File(path) = part {
+                    check_firmware(path, &artifact.version)?;
+                }
             }
-            kind::members(make).iter().copied().zip(paths).collect()
+            parts_of(artifact, make, [archive_a, archive_b])?
         }
         V1Source::ControlPlane(zones) => {
-            zones.iter().map(|zone| (zone.file_name.as_str(), zone.path.as_path())).collect()
+            let mut bodies = Vec::new();
+            for zone in zones {
+                let name = zone.artifact_name.as_deref().unwrap_or(&zone.file_name);
+                let body = body(&zone.part, |size| fakes::zone(name, &artifact.version, size))?;
+                bodies.push((format!("zones/{}", zone.file_name), body));
+            }
+            bodies
         }
     };
     let mut members: Vec<Member> = Vec::new();
-    for (name, path) in files {
-        let name =
-            if make == Make::ControlPlane { format!("zones/{name}") } else { name.to_owned() };
+    for (name, body) in bodies {
         let bad = names::check_name(&name).err();
         let folder = name.matches('/').count() > 1;
+        let again = members.iter().any(|member| member.name == name);
+        let member = Member { name, body };
         if let Some(problem) = bad.or(folder.then(|| "the name has a folder in it".to_owned())) {
-            return Err(Error::input(path, format!("cannot become {name:?}: {problem}")));
+            let problem = format!("cannot become {:?}: {problem}", member.name);
+            return Err(Error::input(member.path(), problem));
         }
-        if members.iter().any(|member| member.name == name) {
-            return Err(Error::input(path, format!("{name} is there already")));
+        if again {
+            return Err(Error::input(member.path(), format!("{} is there already", member.name)));
         }
-        members.push(Member { name, file: PinnedFile::new(path)? });
+        members.push(member);
     }
     let (whole, digests) = zip.composite(target, |out| {
         composite::write(kind::archive_type(make), &members, time.as_second(), out)
     })?;
     let members = members.into_iter().map(|member| member.name).zip(digests).collect();
     Ok(Written { whole, members })
+}
+
+/// The parts of an artifact under the names that its kind gives them.
+fn parts_of<const N: usize>(
+    artifact: &V1Artifact,
+    make: Make,
+    parts: [&V1Part; N],
+) -> Result<Vec<(String, Body)>, Error> {
+    let mut bodies = Vec::new();
+    for (name, part) in kind::members(make).iter().zip(parts) {
+        let body =
+            body(part, |size| stand_in::part(&artifact.kind, name, &artifact.version, size))?;
+        bodies.push(((*name).to_owned(), body));
+    }
+    Ok(bodies)
+}
+
+fn body(part: &V1Part, fake: impl Fn(u64) -> Result<Vec<u8>, String>) -> Result<Body, Error> {
+    match part {
+        V1Part::File(path) => Ok(Body::File(PinnedFile::new(path)?)),
+        V1Part::Fake { size } => {
+            fake(*size).map(Body::Memory).map_err(|problem| Error::input("a stand-in", problem))
+        }
+    }
 }
 
 /// Takes one file as it is, after a look at what a rack will find in it.

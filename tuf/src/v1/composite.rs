@@ -12,10 +12,27 @@ use crate::Error;
 use crate::inputs::PinnedFile;
 use crate::zip::Streamed;
 
-/// A file that becomes a member.
+/// What becomes a member.
 pub(super) struct Member {
     pub(super) name: String,
-    pub(super) file: PinnedFile,
+    pub(super) body: Body,
+}
+
+/// The contents of a member.
+pub(super) enum Body {
+    File(PinnedFile),
+    /// A stand-in.
+    Memory(Vec<u8>),
+}
+
+impl Member {
+    /// Where its contents are, for messages.
+    pub(super) fn path(&self) -> &Path {
+        match &self.body {
+            Body::File(file) => &file.path,
+            Body::Memory(_) => Path::new(&self.name),
+        }
+    }
 }
 
 /// Writes a composite archive; each file is read once. Returns what was written and the digest of
@@ -28,13 +45,24 @@ pub(super) fn write(
 ) -> Result<(Streamed, Vec<Digest>), Error> {
     let path = Path::new("a composite artifact");
     let failed = |error: oxide_archive::Error| Error::input(path, error.to_string());
+    // What is only pretended is the same at any time.
+    let all_fake = members.iter().all(|member| matches!(member.body, Body::Memory(_)));
+    let time = if all_fake { 0 } else { time };
     let owner = proto::Metadata::root(0o444).at(Mtime::from_seconds(time));
     let gzip = GzipWriter::new(Noted::new(out), Level::Fast);
     let mut writer = Writer::plain(gzip, path);
     let json = format!("{{\"v\":\"1\",\"t\":\"{archive_type}\"}}");
     writer.file_bytes(METADATA_NAME, owner, json.as_bytes()).map_err(failed)?;
     let mut digests = Vec::new();
-    for Member { name, file } in members {
+    for Member { name, body } in members {
+        let file = match body {
+            Body::File(file) => file,
+            Body::Memory(bytes) => {
+                writer.file_bytes(name, owner, bytes).map_err(failed)?;
+                digests.push(Digest::of(bytes));
+                continue;
+            }
+        };
         let mut open = file.open()?;
         let mut reader = Hashed { inner: &mut open, sha256: sha2::Sha256::new() };
         let written = writer.file(name, owner, file.length(), &mut reader);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Target;
-use super::targets::Contents;
+use super::targets::{Contents, is_stand_in};
 use crate::artifact::{Artifact, Kind, Variant, tags_text};
 use crate::documents::{ARTIFACTS, ArtifactsDocument, InstallinatorDocument};
 use crate::inputs::BoardRoms;
@@ -153,7 +153,15 @@ fn check_one(
                     "is the {variant} image by its tags and names itself {:?} in its header",
                     header.name
                 );
-                findings.warning(ProblemId::ArtifactContents, name, reason);
+                // A recovery image installed as the host is a rack that does not come up.
+                match named_recovery {
+                    true => findings.problem(ProblemId::ArtifactContents, name, reason),
+                    false => findings.warning(ProblemId::ArtifactContents, name, reason),
+                }
+            }
+            if is_stand_in(header) {
+                let reason = "is the published tool's stand-in for an image; no rack boots from it";
+                findings.warning(ProblemId::ArtifactStandIn, name, reason);
             }
         }
         (Some(Contents::Described(Ok(described))), kind) => {

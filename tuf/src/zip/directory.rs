@@ -6,7 +6,8 @@ use std::path::Path;
 
 use walkdir::WalkDir;
 
-use super::read::{Archive, Entry, check_names};
+use super::headers::check_names;
+use super::read::{Archive, Entry};
 use crate::names::check_name;
 use crate::problem::{Findings, ProblemId};
 

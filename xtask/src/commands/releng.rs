@@ -10,6 +10,8 @@ use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::releng::{self, Mode, Request};
 
+use super::tuf::Format;
+
 /// Build everything: brand packages, baseline, host and trampoline images, update repository.
 ///
 /// Without a config the embedded sample is built. Results appear in the output directory all at
@@ -23,6 +25,7 @@ use crate::releng::{self, Mode, Request};
   cargo xtask releng
   cargo xtask releng --config releng.toml --key release.pem --version 20.0.0
   cargo xtask releng --config releng.toml --frozen
+  cargo xtask releng --config releng.toml --key release.pem --format v1
   SOURCE_DATE_EPOCH=1795187505 cargo xtask releng --key test.pem --out /tmp/releng
 
 Environment:
@@ -57,6 +60,11 @@ pub(crate) struct Arguments {
     /// Days until the repository's metadata expires (default: 7, or the config's)
     #[arg(long, value_name = "DAYS")]
     expires: Option<u32>,
+
+    /// The format: `repo.zip` is v2; with v1 there is `repo-v1.zip` too, of the same inputs, for
+    /// racks that read only that
+    #[arg(long, value_enum, default_value_t = Format::V2)]
+    format: Format,
 
     /// Jobs at once, and threads within them (default: one per processor)
     #[arg(long, value_name = "N")]
@@ -99,6 +107,7 @@ impl Arguments {
             expires: self.expires,
             jobs: self.jobs,
             fast: self.fast,
+            v1: self.format == Format::V1,
             locked: self.locked || self.frozen,
             offline: self.offline || self.frozen,
         };

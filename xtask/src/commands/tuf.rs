@@ -12,6 +12,8 @@ mod show;
 mod signing;
 mod verify;
 
+pub(crate) use self::build::Format;
+
 use std::path::Path;
 
 use clap::{Args, Subcommand};

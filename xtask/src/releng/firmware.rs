@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use firmware::{Artifact, Environment, HashList, Kind, Library};
 use jobs::Job;
-use tuf::{Firmware, Input, Slot};
+use tuf::{Firmware, Input, Slot, V1Artifact, V1Part, V1Source};
 
 use super::config;
 use crate::failure::Failure;
@@ -18,13 +18,35 @@ use crate::network::{self, Network};
 pub(crate) struct Found {
     /// There when everything is.
     pub(crate) marker: PathBuf,
-    inputs: Arc<OnceLock<Vec<Input>>>,
+    artifacts: Arc<OnceLock<Vec<Artifact>>>,
 }
 
 impl Found {
     /// The inputs, once the job is done.
     pub(crate) fn inputs(&self) -> Vec<Input> {
-        self.inputs.get().cloned().unwrap_or_default()
+        self.artifacts().flat_map(|artifact| input(artifact.kind.clone())).collect()
+    }
+
+    /// The same for the older format, in the order of the list, once the job is done.
+    pub(crate) fn v1_artifacts(&self) -> Vec<V1Artifact> {
+        let of = |Artifact { kind, word, name, version }: &Artifact| V1Artifact {
+            kind: (*word).to_owned(),
+            name: name.clone(),
+            version: version.clone(),
+            source: match kind.clone() {
+                Kind::Rot([a, b]) => {
+                    V1Source::Rot { archive_a: V1Part::File(a), archive_b: V1Part::File(b) }
+                }
+                Kind::RotBootloader(path) | Kind::Sp(path) | Kind::Corpus(path) => {
+                    V1Source::File(path)
+                }
+            },
+        };
+        self.artifacts().map(of).collect()
+    }
+
+    fn artifacts(&self) -> impl Iterator<Item = &Artifact> {
+        self.artifacts.get().into_iter().flatten()
     }
 }
 
@@ -46,8 +68,8 @@ pub(crate) fn job(
     let library = Library { directories: config.directories.clone(), bases, fetcher };
     let directory = set.join(format!("hubris-{environment}"));
     let marker = directory.join("artifacts.txt");
-    let found = Found { marker: marker.clone(), inputs: Arc::default() };
-    let inputs = Arc::clone(&found.inputs);
+    let found = Found { marker: marker.clone(), artifacts: Arc::default() };
+    let artifacts = Arc::clone(&found.artifacts);
     let job = Job::new(format!("firmware/{environment}"), {
         let marker = marker.clone();
         move |job| {
@@ -59,9 +81,8 @@ pub(crate) fn job(
                 job.log(format_args!("{word} {name} {version}"));
                 writeln!(text, "{word} {name} {version}")?;
             }
-            let found = collected.artifacts.into_iter().flat_map(|artifact| input(artifact.kind));
             // A job runs once.
-            let _ = inputs.set(found.collect());
+            let _ = artifacts.set(collected.artifacts);
             fs::write(&marker, text)?;
             Ok(())
         }

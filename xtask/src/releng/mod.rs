@@ -15,6 +15,7 @@ pub(crate) mod pool;
 mod progress;
 mod release;
 mod repository;
+mod repository_v1;
 mod result_set;
 mod roms;
 mod sample;
@@ -75,6 +76,8 @@ pub(crate) struct Request {
     pub(crate) locked: bool,
     /// Nothing is fetched from anywhere.
     pub(crate) offline: bool,
+    /// A repository of the older format is wanted too.
+    pub(crate) v1: bool,
 }
 
 /// `MAJOR.MINOR.PATCH` of the default system version.
@@ -83,6 +86,10 @@ const BASE_VERSION: &str = "20.0.0";
 /// What a repository signed by nobody in particular must say.
 const THROWAWAY: &str = "the repository is signed by a THROWAWAY key that is gone now; give --key \
                          for one that anybody can trust";
+
+/// What a repository of the older format is without `[[firmware]]`.
+const NO_FIRMWARE: &str = "repo-v1.zip has no firmware, which racks want in it; the config has no \
+                           [[firmware]]";
 
 /// What is said of images that are larger than they need be.
 const FAST: &str = "images are compressed with the least time (`fast`); they are for development";
@@ -336,6 +343,9 @@ pub(crate) fn run(request: Request, mode: Mode, printer: &Printer) -> Result<Exi
         progress.notice(notice);
     }
     printer.result(out.join("repo.zip").display());
+    if settings.request.v1 {
+        printer.result(out.join(repository_v1::ZIP).display());
+    }
     Ok(ExitStatus::Success)
 }
 
@@ -451,14 +461,18 @@ fn graph(
             graph.add(job)?;
         }
     }
-    if settings.request.release {
-        blockers.refuse()?;
-    }
     let mut found = Vec::new();
     for list in &config.firmware {
         let (job, one) = firmware::job(list, &settings.network, &directory)?;
         graph.add(job)?;
         found.push(one);
+    }
+    if settings.request.v1 && found.is_empty() {
+        notices.push(NO_FIRMWARE.to_owned());
+        blockers.add(NO_FIRMWARE);
+    }
+    if settings.request.release {
+        blockers.refuse()?;
     }
     let contents = repository::Contents {
         images,
@@ -470,6 +484,11 @@ fn graph(
         expires: settings.request.expires.or(config.repository.expires).unwrap_or(config::EXPIRES),
         build_time: settings.clock.time,
     };
+    if settings.request.v1 {
+        for job in repository_v1::jobs(contents.clone(), settings.request.release, &directory) {
+            graph.add(job)?;
+        }
+    }
     for job in repository::jobs(contents, &directory) {
         graph.add(job)?;
     }

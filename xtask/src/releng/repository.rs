@@ -14,7 +14,7 @@ use super::roms::BOARDS;
 use crate::failure::Failure;
 
 /// What goes into the repository.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Contents {
     /// The output folders of the images.
     pub(crate) images: Vec<(Which, PathBuf)>,
@@ -25,6 +25,21 @@ pub(crate) struct Contents {
     pub(crate) version: String,
     pub(crate) expires: u32,
     pub(crate) build_time: Timestamp,
+}
+
+impl Contents {
+    /// The files that a repository is built from.
+    pub(crate) fn reads(&self) -> Vec<PathBuf> {
+        let mut reads: Vec<PathBuf> = self.zones.iter().map(|z| z.archive.clone()).collect();
+        for (_, directory) in &self.images {
+            for name in ["zfs.img", "unix.z", "cpio.z", "os.tar.gz"] {
+                reads.push(directory.join(name));
+            }
+            reads.extend(BOARDS.map(|board| directory.join(format!("{board}.rom"))));
+        }
+        reads.extend(self.firmware.iter().map(|found| found.marker.clone()));
+        reads
+    }
 }
 
 /// Reads keys and roots once before anything runs, so that a bad one does not fail the last job.
@@ -44,14 +59,7 @@ pub(crate) fn jobs(contents: Contents, set: &Path) -> Vec<Job> {
     let zip = set.join("repo.zip");
     let root = set.join("root.json");
     let sum = set.join("repo.zip.sha256.txt");
-    let mut reads: Vec<PathBuf> = contents.zones.iter().map(|z| z.archive.clone()).collect();
-    for (_, directory) in &contents.images {
-        for name in ["zfs.img", "unix.z", "cpio.z", "os.tar.gz"] {
-            reads.push(directory.join(name));
-        }
-        reads.extend(BOARDS.map(|board| directory.join(format!("{board}.rom"))));
-    }
-    reads.extend(contents.firmware.iter().map(|found| found.marker.clone()));
+    let reads = contents.reads();
     let build_time = contents.build_time;
     let build = Job::new("repository", {
         let (zip, root, sum) = (zip.clone(), root.clone(), sum.clone());
@@ -91,19 +99,21 @@ pub(crate) fn jobs(contents: Contents, set: &Path) -> Vec<Job> {
     })
     .reads(reads)
     .makes([&zip, &root, &sum]);
-    let verify = Job::new("verify", {
-        let (zip, root) = (zip.clone(), root.clone());
-        move |job| {
-            let options = VerifyOptions { trust_root: Some(root), ..VerifyOptions::at(build_time) };
-            let report = tuf::verify(&zip, &options)?;
-            job.log(&report);
-            if report.outcome().is_ok() {
-                Ok(())
-            } else {
-                Err("the repository that was just made is refused by its own check".into())
-            }
+    let options = VerifyOptions { trust_root: Some(root), ..VerifyOptions::at(build_time) };
+    vec![build, verify("verify", zip, options)]
+}
+
+/// The job that judges a repository.
+pub(crate) fn verify(name: &str, zip: PathBuf, options: VerifyOptions) -> Job {
+    let reads: Vec<PathBuf> = options.trust_root.iter().chain([&zip]).cloned().collect();
+    Job::new(name, move |job| {
+        let report = tuf::verify(&zip, &options)?;
+        job.log(&report);
+        if report.outcome().is_ok() {
+            Ok(())
+        } else {
+            Err("the repository that was just made is refused by its own check".into())
         }
     })
-    .reads([&zip, &root]);
-    vec![build, verify]
+    .reads(reads)
 }

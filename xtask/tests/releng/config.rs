@@ -144,7 +144,7 @@ fn finished_images_and_a_throwaway_key() {
 }
 
 /// A layer with a file in it.
-fn zone_of_ones_own(directory: &Path) -> std::path::PathBuf {
+pub(crate) fn zone_of_ones_own(directory: &Path) -> std::path::PathBuf {
     let path = directory.join("own-zone.tar.gz");
     let metadata = oxide_archive::Metadata::new(oxide_archive::ArchiveType::Layer)
         .with_package("own-zone", "1.0.0");

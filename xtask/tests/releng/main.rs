@@ -8,6 +8,7 @@ mod bad_input;
 mod check;
 mod common;
 mod config;
+mod firmware;
 mod images;
 mod lock;
 mod network;

@@ -113,14 +113,34 @@ impl<'a> Fake<'a> {
 
 /// A CoRIM document with one tag and no measurements.
 pub fn fake_corim(id: &str, version: &str) -> Vec<u8> {
+    fake_corim_of(id, version, 0)
+}
+
+/// A CoRIM document with one tag and so many measurements, all of nothing.
+pub fn fake_corim_of(id: &str, version: &str, measurements: usize) -> Vec<u8> {
     let integer = |value: u64| Value::Integer(value.into());
+    let measurement = |number: usize| {
+        // SHA3-256, by its number in the registry of named hashes.
+        let digest = Value::Array(vec![integer(10), Value::Bytes(vec![0; 32])]);
+        Value::Map(vec![
+            (integer(0), Value::Text(format!("layer{number}"))),
+            (integer(1), Value::Map(vec![(integer(2), Value::Array(vec![digest]))])),
+        ])
+    };
+    let mut triples = Vec::new();
+    if measurements > 0 {
+        let class = Value::Map(vec![(integer(1), Value::Text("nobody".to_owned()))]);
+        let environment = Value::Map(vec![(integer(0), class)]);
+        let all = (0..measurements).map(measurement).collect();
+        triples.push(Value::Array(vec![environment, Value::Array(all)]));
+    }
     let identity = Value::Map(vec![
         (integer(0), Value::Text("tag".to_owned())),
         (integer(1), Value::Text(version.to_owned())),
     ]);
     let tag = Value::Map(vec![
         (integer(1), identity),
-        (integer(4), Value::Map(vec![(integer(0), Value::Array(Vec::new()))])),
+        (integer(4), Value::Map(vec![(integer(0), Value::Array(triples))])),
     ]);
     let inner = to_bytes(&Value::Tag(506, Box::new(tag)));
     to_bytes(&Value::Map(vec![

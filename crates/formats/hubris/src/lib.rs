@@ -32,4 +32,4 @@ pub use archive::{Archive, ImageName};
 pub use caboose::Caboose;
 pub use corim::Corim;
 pub use error::Error;
-pub use fake::{Fake, fake_corim};
+pub use fake::{Fake, fake_corim, fake_corim_of};

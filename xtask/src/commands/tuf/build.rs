@@ -20,6 +20,7 @@ use crate::printer::{self, Printer};
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cargo xtask tuf build --version 20.0.0 --key key.pem --out repo.zip host/ trampoline/ *.tar.gz
+  cargo xtask tuf build --version 20.0.0 --fake --out repo.zip
   cargo xtask tuf build --format v1 --manifest manifest.toml --key key.pem --out repo-v1.zip")]
 pub(super) struct Build {
     /// The version of the whole; a semantic version
@@ -58,13 +59,19 @@ pub(super) struct Build {
     #[arg(long)]
     json: bool,
 
+    /// Put in stand-ins for everything that a complete repository has: for trying what handles
+    /// one, never for a rack
+    #[arg(long, conflicts_with = "manifest")]
+    fake: bool,
+
     /// The artifacts
-    #[arg(required_unless_present = "manifest", value_name = "ARTIFACT")]
+    #[arg(required_unless_present_any = ["manifest", "fake"], value_name = "ARTIFACT")]
     artifacts: Vec<PathBuf>,
 }
 
+/// The formats of repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     /// `artifacts.json`, as deployed racks read it
     V1,
     /// `artifacts-v2.json`
@@ -88,10 +95,11 @@ impl Build {
                 complete: !self.partial,
             }),
             (Format::V2, None, Some(version)) => {
-                let inputs = self.artifacts.iter().map(Input::guess).collect::<Result<_, _>>();
+                let inputs = self.artifacts.iter().map(Input::guess);
+                let inputs = inputs.chain(self.fake.then_some(Ok(Input::Fakes)));
                 tuf::build(&BuildOptions {
                     system_version: version.clone(),
-                    inputs: inputs.map_err(super::failure)?,
+                    inputs: inputs.collect::<Result<_, _>>().map_err(super::failure)?,
                     keys,
                     roots,
                     expires_days,
@@ -141,6 +149,9 @@ impl Build {
         std::fs::rename(&staged, &self.out)
             .map_err(|error| format!("cannot write {}: {error}", self.out.display()))?;
         built.path = self.out;
+        if self.fake {
+            printer.warn("it holds stand-ins: no rack can be updated from it");
+        }
         if built.throwaway_key {
             printer.warn("signed with a throwaway key: nobody can sign this repository again");
         }

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use misbehaving_depot::{Authority, Certificate};
 use proto::Digest;
 use upload::{Error, Event, Options, Token};
 
@@ -89,9 +90,13 @@ fn answers(status: &'static str, body: impl Into<String>) -> Answer {
 }
 
 fn client() -> (tokio::runtime::Runtime, fetch::Client) {
+    client_with(fetch::Options::default())
+}
+
+fn client_with(options: fetch::Options) -> (tokio::runtime::Runtime, fetch::Client) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let client = fetch::Client::new(runtime.handle().clone(), fetch::Options::default()).unwrap();
+    let client = fetch::Client::new(runtime.handle().clone(), options).unwrap();
     (runtime, client)
 }
 
@@ -247,4 +252,56 @@ fn a_cut_connection_is_begun_again_from_the_start() {
     let [_, put] = &server.requests()[..] else { panic!() };
     assert!(put.body == sample.bytes);
     assert_eq!(events.iter().filter(|event| matches!(event, Event::Again { .. })).count(), 1);
+}
+
+/// A client that trusts an authority.
+fn client_trusting(
+    sample: &Sample,
+    authority: &Authority,
+) -> (tokio::runtime::Runtime, fetch::Client) {
+    let pem = sample.path().join("authority.pem");
+    std::fs::write(&pem, authority.pem()).unwrap();
+    client_with(fetch::Options { authorities: vec![pem], ..fetch::Options::default() })
+}
+
+#[test]
+fn tls_keeps_the_token_for_whom_it_is() {
+    let sample = Sample::new();
+    let authority = Authority::new().unwrap();
+    let (_runtime, client) = client_trusting(&sample, &authority);
+    let token = Some(Token::new("secret").unwrap());
+    let with = Options { token, ..options() };
+    let accepted = r#"{"repo":{},"status":"inserted"}"#;
+
+    let server = Server::start(vec![answers("200 OK", accepted)]);
+    let secured = authority.secure(&server.url, Certificate::Good).unwrap();
+    let (result, events) = send(&sample, &secured.url(), &with, Some(&client));
+    assert_told(&sample, &result.unwrap(), &events);
+    let [put] = &server.requests()[..] else { panic!() };
+    assert!(put.body == sample.bytes);
+    assert!(put.head.contains("authorization: bearer secret"), "{}", put.head);
+
+    let stranger = Authority::new().unwrap();
+    for (by, certificate) in [
+        (&authority, Certificate::OtherHost),
+        (&authority, Certificate::Expired),
+        (&stranger, Certificate::Good),
+    ] {
+        let server = Server::start(vec![answers("200 OK", accepted)]);
+        let secured = by.secure(&server.url, certificate).unwrap();
+        let (result, events) = send(&sample, &secured.url(), &with, Some(&client));
+        let error = chain(&result.unwrap_err());
+        assert!(error.to_lowercase().contains("certificate"), "{certificate:?}: {error}");
+        assert!(!error.contains("secret"), "{error}");
+        assert!(server.requests().is_empty(), "{certificate:?}: something was sent");
+        assert!(events.iter().all(|event| !matches!(event, Event::Sent(p) if p.sent > 0)));
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
 }
