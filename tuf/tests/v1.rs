@@ -318,7 +318,20 @@ fn artifacts_that_lie_are_refused() {
     let document = format!("installinator_document-{VERSION}.json");
     let host = format!("host-host-{VERSION}.tar.gz");
     let other = |version| hubris::Fake::new("gimlet", version).archive();
+    let rot = "gimlet_rot-rot-1.0.0.tar.gz";
+    let slots = |a: (&str, &str), b: (&str, &str)| {
+        let mut tar = tar::Builder::new(Vec::new());
+        common::tar_member(&mut tar, "oxide.json", br#"{"v":"1","t":"rot"}"#);
+        for (name, (version, image_name)) in [("archive-a.zip", a), ("archive-b.zip", b)] {
+            let fake = hubris::Fake::new("gimlet", version);
+            let fake = hubris::Fake { image_name: Some(image_name), ..fake };
+            common::tar_member(&mut tar, name, &fake.archive());
+        }
+        common::gzip(&tar.into_inner().unwrap())
+    };
     for (id, name, bytes) in [
+        ("artifact-contents", rot, slots(("1.0.0", "a"), ("1.0.1", "b"))),
+        ("artifact-contents", rot, slots(("1.0.0", "b"), ("1.0.0", "a"))),
         ("artifact-contents", sp, other("2.0.0")),
         ("artifact-contents", sp, b"noise".to_vec()),
         ("artifact-contents", &host, zone_image("x", "1.0.0", b"")),
@@ -349,6 +362,11 @@ fn artifacts_that_lie_are_refused() {
         let report = verify(&path);
         assert!(report.problems.iter().any(|p| p.id.as_str() == id), "no {id}: {report}");
     }
+    let mut forge = v2_names(&zip);
+    forge.target(rot, slots(("1.0.0", "a"), ("1.0.0", "b")));
+    let path = sample.path().join("sound.zip");
+    std::fs::write(&path, forge.zip().bytes()).unwrap();
+    assert_eq!(verify(&path).outcome(), Outcome::Ok);
 }
 
 /// The repository with names that the forge knows, signed again.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Cursor, Read};
 
+use hubris::ImageName;
 use proto::Digest;
 
 use super::composite;
@@ -143,7 +144,10 @@ fn contents(
     make: Make,
 ) -> io::Result<Result<Vec<(String, Digest)>, String>> {
     Ok(match make {
-        Make::Os | Make::Rot | Make::ControlPlane => members(archive.reader(entry), make),
+        Make::Os | Make::ControlPlane => members(archive.reader(entry), make),
+        Make::Rot => members(archive.reader(entry), make).and_then(|members| {
+            check_slots(archive.reader(entry), &listed.version).map(|()| members)
+        }),
         Make::Document => Ok(Vec::new()),
         Make::File => match whole(archive, entry)? {
             Err(reason) => Err(reason),
@@ -158,6 +162,34 @@ fn contents(
             }
         },
     })
+}
+
+/// The images of a root of trust must have its version, and be for the slots that they stand in.
+fn check_slots(reader: impl Read + Send, wanted: &str) -> Result<(), String> {
+    let refuse = |error: oxide_archive::Error| format!("is no gzip tar: {error}");
+    let mut archive = oxide_archive::open_stream(reader, "it").map_err(refuse)?;
+    while let Some(member) = archive.next_member().map_err(refuse)? {
+        let slots = [("archive-a.zip", ImageName::B), ("archive-b.zip", ImageName::A)];
+        let slot = slots.iter().find(|(name, _)| member.name == name.as_bytes());
+        let Some((name, other)) = slot else { continue };
+        if member.size > LIMIT {
+            return Err(format!("{name} is {} bytes long; {LIMIT} are the limit", member.size));
+        }
+        let mut bytes = Vec::new();
+        archive.read_all(&mut bytes).map_err(refuse)?;
+        let inside = |error: hubris::Error| format!("{name}: {error}");
+        let image = hubris::Archive::read(Cursor::new(bytes)).map_err(inside)?;
+        if image.image_name == *other {
+            return Err(format!("{name} is the image for the other slot"));
+        }
+        let version = image.caboose.version().map_err(inside)?;
+        if version != wanted {
+            return Err(format!(
+                "{ARTIFACTS_V1} gives its version as {wanted:?}, its {name} says {version:?}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn version(kind: &str, bytes: Vec<u8>) -> Result<String, String> {
