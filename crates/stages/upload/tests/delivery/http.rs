@@ -271,9 +271,11 @@ fn tls_keeps_the_token_for_whom_it_is() {
     let (_runtime, client) = client_trusting(&sample, &authority);
     let token = Some(Token::new("secret").unwrap());
     let with = Options { token, ..options() };
-    let accepted = r#"{"repo":{},"status":"inserted"}"#;
+    let hash = Digest::of(&sample.bytes);
+    let repo = format!(r#"{{"hash":"{hash}","system_version":"1.2.3","file_name":"x"}}"#);
+    let accepted = format!(r#"{{"repo":{repo},"status":"inserted"}}"#);
 
-    let server = Server::start(vec![answers("200 OK", accepted)]);
+    let server = Server::start(vec![answers("200 OK", &*accepted)]);
     let secured = authority.secure(&server.url, Certificate::Good).unwrap();
     let (result, events) = send(&sample, &secured.url(), &with, Some(&client));
     assert_told(&sample, &result.unwrap(), &events);
@@ -287,7 +289,7 @@ fn tls_keeps_the_token_for_whom_it_is() {
         (&authority, Certificate::Expired),
         (&stranger, Certificate::Good),
     ] {
-        let server = Server::start(vec![answers("200 OK", accepted)]);
+        let server = Server::start(vec![answers("200 OK", &*accepted)]);
         let secured = by.secure(&server.url, certificate).unwrap();
         let (result, events) = send(&sample, &secured.url(), &with, Some(&client));
         let error = chain(&result.unwrap_err());
