@@ -89,7 +89,11 @@ fn both_formats_have_the_firmware_of_the_list() {
     assert_eq!(outcome.out, format!("{}\n{}\n", zips[0].display(), zips[1].display()));
     for (zip, root, kinds) in [
         (&zips[0], "root.json", &["kind=sp,sp_board=cosmo-c", "kind=rot,rot_board=psc-rot"][..]),
-        (&zips[1], "root-v1.json", &["kind=control_plane", "kind=trampoline", "kind=psc_rot,"]),
+        (
+            &zips[1],
+            "root-v1.json",
+            &["\ncontrol_plane-control-plane-1.0.0.", "\ntrampoline-", "\npsc_rot-oxide-rot-1-"],
+        ),
     ] {
         let mut command = xtask();
         command.args(["tuf", "verify", "--at", BUILD_TIME, "--trust-root"]).arg(out.join(root));
