@@ -1,13 +1,15 @@
 //! `baseline`: makes a baseline from an installed image.
 
+mod depots;
 mod printer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use baseline::{Options, Seed, Selection, file_origins, generate, verify};
+use baseline::{Location, Options, Seed, Selection, generate, verify};
 use clap::Parser;
+use depots::Depots;
 use ips::{ImportOptions, Origin, Unpackaged};
 use proto::{Proto, Store};
 
@@ -28,13 +30,16 @@ struct Arguments {
     /// has. Without it, the running system's zones get `entire`, ssh and time servers.
     #[arg(short = 'R', long, value_name = "DIR")]
     image: Option<PathBuf>,
-    /// Wait until the image's file origins are there.
+    /// Wait until the image's origins are there, depots too.
     #[arg(short, long)]
     wait: bool,
-    /// A repository or package archive for files the image does not have; may be repeated.
-    /// Default: the image's own file origins.
-    #[arg(long, value_name = "REPO|P5P")]
-    origin: Vec<PathBuf>,
+    /// A repository, package archive or depot for files the image does not have; may be repeated.
+    /// Default: the image's own origins; its depots only without -R or with --wait.
+    #[arg(long, value_name = "REPO|P5P|URL")]
+    origin: Vec<String>,
+    /// Where what depots give is kept for the next time. Default: nowhere.
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
     /// The zone's service repository: a copy of the packaged `nonglobal` seed, `none`, or a file.
     #[arg(long, value_name = "nonglobal|none|FILE", default_value = "nonglobal")]
     smf_seed: PathBuf,
@@ -83,7 +88,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         return Ok(if verified.belongs() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let Some(output) = &arguments.directory else { return Ok(ExitCode::from(2)) };
-    let origins = origins(arguments, &proto)?;
+    let kept = arguments.store.clone().unwrap_or_else(|| scratch.path().join("depots"));
+    let depots = Depots::new(&kept)?;
+    let origins = origins(arguments, &proto, &depots)?;
     let origins: Vec<&dyn Origin> = origins.iter().map(AsRef::as_ref).collect();
     let seed = match arguments.smf_seed.to_str() {
         Some("nonglobal") => Seed::Nonglobal,
@@ -104,21 +111,61 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How long to wait before origins are asked again.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// The origins that were named, else those of the image.
 fn origins(
     arguments: &Arguments,
     proto: &Proto,
+    depots: &Depots,
 ) -> Result<Vec<Box<dyn Origin>>, Box<dyn std::error::Error>> {
-    let mut paths = arguments.origin.clone();
-    if paths.is_empty() {
-        paths = file_origins(proto)?;
-        if arguments.wait && !paths.iter().all(|path| path.exists()) {
-            printer::note("waiting for the image's file origins");
-            while !paths.iter().all(|path| path.exists()) {
-                std::thread::sleep(Duration::from_secs(5));
-            }
-        }
-        paths.retain(|path| path.exists());
+    if !arguments.origin.is_empty() {
+        return arguments.origin.iter().map(|text| open(&Location::of(text), depots)).collect();
     }
-    paths.iter().map(|path| Ok(ips::open_origin(path)?)).collect()
+    let mut opened = Vec::new();
+    for location in baseline::origins(proto)? {
+        // An image that is only looked at needs no network.
+        let is_depot = matches!(location, Location::Depot(_));
+        if is_depot && arguments.image.is_some() && !arguments.wait {
+            continue;
+        }
+        let mut said = String::new();
+        loop {
+            let problem = match &location {
+                Location::Path(path) if !path.exists() => "it is not there".to_owned(),
+                Location::Path(_) => {
+                    opened.push(open(&location, depots)?);
+                    break;
+                }
+                Location::Depot(_) => match open(&location, depots) {
+                    Ok(origin) => {
+                        opened.push(origin);
+                        break;
+                    }
+                    Err(error) => error.to_string(),
+                },
+            };
+            let what = if arguments.wait { "waiting for" } else { "going on without" };
+            if said != problem {
+                printer::note(&format!("{what} the origin {location}: {problem}"));
+                said = problem;
+            }
+            if !arguments.wait {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+    Ok(opened)
+}
+
+fn open(
+    location: &Location,
+    depots: &Depots,
+) -> Result<Box<dyn Origin>, Box<dyn std::error::Error>> {
+    match location {
+        Location::Path(path) => Ok(ips::open_origin(path)?),
+        Location::Depot(url) => depots.open(url),
+    }
 }

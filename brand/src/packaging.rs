@@ -86,6 +86,10 @@ pub fn build(options: &Build<'_>) -> Result<CommandLine, Error> {
             arguments.push(argument.into());
         }
     }
+    if options.target != ILLUMOS {
+        // Such programs are only looked at, and what speaks HTTP takes minutes to compile.
+        arguments.push("--no-default-features".into());
+    }
     arguments.extend(["--target".into(), options.target.into()]);
     arguments.extend(["--target-dir".into(), options.target_directory.into()]);
     for setting in PROFILE {

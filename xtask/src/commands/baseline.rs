@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use baseline::{Options, Seed, Selection};
+use baseline::{Location, Options, Seed, Selection};
 use clap::{Args, Subcommand};
 use ips::{ImportOptions, Origin, Unpackaged};
 use proto::{Proto, Store};
@@ -42,8 +42,8 @@ struct Generate {
     #[arg(long, value_name = "ROOT", required = true)]
     proto: Option<PathBuf>,
 
-    /// Where files come from that only zones get: a file repository or a .p5p (repeatable;
-    /// default: the file origins that the proto names)
+    /// Where files come from that only zones get: a file repository, a .p5p or a depot
+    /// (repeatable; default: the file origins that the proto names)
     #[arg(long = "origin", value_name = "REPO|P5P|URL")]
     origins: Vec<PathBuf>,
 
@@ -133,7 +133,9 @@ impl Generate {
             opened.push(ips::open_origin(path)?);
         }
         if self.origins.is_empty() {
-            for path in baseline::file_origins(&proto)? {
+            for location in baseline::origins(&proto)? {
+                // The network is asked only by name.
+                let Location::Path(path) = location else { continue };
                 if path.exists() {
                     opened.push(ips::open_origin(path)?);
                 } else {
