@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn no_path_of_this_machine_gets_into_the_programs() -> Result<(), Box<dyn std::error::Error>> {
         let home = tempfile::tempdir()?;
-        for registry in ["mirror-0123", "index.crates.io-4567"] {
+        for registry in ["mirror-0123", "index-4567"] {
             std::fs::create_dir_all(home.path().join("registry/src").join(registry))?;
         }
         let line = build(&Build {
@@ -315,7 +315,7 @@ mod tests {
                 "--remap-path-prefix=/w s=/releng",
                 "--remap-path-prefix=/w s/target/brand=/target",
                 "--remap-path-prefix=HOME=/cargo",
-                "--remap-path-prefix=HOME/registry/src/index.crates.io-4567=/cargo/registry",
+                "--remap-path-prefix=HOME/registry/src/index-4567=/cargo/registry",
                 "--remap-path-prefix=HOME/registry/src/mirror-0123=/cargo/registry",
             ]
         );
