@@ -89,7 +89,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     let Some(output) = &arguments.directory else { return Ok(ExitCode::from(2)) };
     let kept = arguments.store.clone().unwrap_or_else(|| scratch.path().join("depots"));
-    let depots = Depots::new(&kept)?;
+    let depots = Depots::new(&kept);
     let origins = origins(arguments, &proto, &depots)?;
     let origins: Vec<&dyn Origin> = origins.iter().map(AsRef::as_ref).collect();
     let seed = match arguments.smf_seed.to_str() {
@@ -118,7 +118,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 fn origins(
     arguments: &Arguments,
     proto: &Proto,
-    depots: &Depots,
+    depots: &Depots<'_>,
 ) -> Result<Vec<Box<dyn Origin>>, Box<dyn std::error::Error>> {
     if !arguments.origin.is_empty() {
         return arguments.origin.iter().map(|text| open(&Location::of(text), depots)).collect();
@@ -162,7 +162,7 @@ fn origins(
 
 fn open(
     location: &Location,
-    depots: &Depots,
+    depots: &Depots<'_>,
 ) -> Result<Box<dyn Origin>, Box<dyn std::error::Error>> {
     match location {
         Location::Path(path) => Ok(ips::open_origin(path)?),

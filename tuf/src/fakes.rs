@@ -14,8 +14,8 @@ use crate::artifact::{Kind, Slot, Variant};
 use crate::inputs::{BoardRoms, Firmware, Planned, Source, corpus};
 use crate::{Error, names};
 
-/// How every stand-in begins, as those of the images' ROMs do.
-const TEXT: &str = "This is not a boot ROM. It is a stand-in for";
+/// How every stand-in begins that is text.
+pub const STAND_IN: &str = "This is not a boot ROM.";
 /// The largest stand-in, which is made in memory.
 pub(crate) const LARGEST: u64 = 256 << 20;
 /// Bytes of those whose size nobody asked for.
@@ -40,7 +40,7 @@ const ZONES: [(&str, &str); 11] = [
 
 /// Text of so many bytes that says what it stands for.
 pub(crate) fn text(what: &str, size: u64) -> Vec<u8> {
-    let line = format!("{TEXT} {what}.\n");
+    let line = format!("{STAND_IN} It is a stand-in for {what}.\n");
     line.bytes().cycle().take(size.min(LARGEST) as usize).collect()
 }
 

@@ -89,6 +89,7 @@ pub use diff::{ArtifactDifference, Change, Difference, FileDifference, Side, dif
 pub use documents::{ArtifactsDocument, InstallinatorArtifact, InstallinatorDocument};
 pub use edit::{EditOptions, edit};
 pub use error::Error;
+pub use fakes::STAND_IN;
 pub use inputs::{Firmware, Input};
 pub use keys::Key;
 pub use merge::{MergeOptions, merge};

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+/// By which a stand-in for a ROM is recognised wherever it comes from.
+pub(crate) use tuf::STAND_IN;
+
 use super::roms::BOARDS;
 use crate::failure::Failure;
-
-/// How every stand-in for a ROM begins, by which one is recognised wherever it comes from.
-pub(crate) const STAND_IN: &str = "This is not a boot ROM.";
 
 /// Whether a ROM is a stand-in. One that cannot be read is found out by whoever needs it.
 pub(crate) fn is_stand_in(rom: &Path) -> bool {

@@ -157,8 +157,24 @@ pub(crate) fn read_base(
     path: &Path,
     object: &Map<String, Value>,
 ) -> Result<Vec<CatalogEntry>, Error> {
-    let refuse = |what: String| Error::damaged(path, what);
     let mut entries = Vec::new();
+    each_entry(path, object, |publisher, stem, entry| {
+        let version = entry.get("version").and_then(Value::as_str);
+        let version = version.ok_or_else(|| format!("an entry of {stem} has no \"version\""))?;
+        entries.push(read_entry([publisher, stem, version], entry)?);
+        Ok(())
+    })?;
+    entries.sort_by(|a, b| a.fmri.cmp(&b.fmri));
+    Ok(entries)
+}
+
+/// Goes through a part's entries, with publisher and stem. `path` is for messages.
+pub(crate) fn each_entry(
+    path: &Path,
+    object: &Map<String, Value>,
+    mut read: impl FnMut(&str, &str, &Value) -> Result<(), String>,
+) -> Result<(), Error> {
+    let refuse = |what: String| Error::damaged(path, what);
     for (publisher, stems) in object.iter().filter(|(key, _)| !key.starts_with('_')) {
         let stems = stems
             .as_object()
@@ -168,16 +184,11 @@ pub(crate) fn read_base(
                 .as_array()
                 .ok_or_else(|| refuse(format!("the versions of {stem} are no list")))?;
             for entry in versions {
-                let version = entry
-                    .get("version")
-                    .and_then(Value::as_str)
-                    .ok_or_else(|| refuse(format!("an entry of {stem} has no \"version\"")))?;
-                entries.push(read_entry([publisher, stem, version], entry).map_err(refuse)?);
+                read(publisher, stem, entry).map_err(refuse)?;
             }
         }
     }
-    entries.sort_by(|a, b| a.fmri.cmp(&b.fmri));
-    Ok(entries)
+    Ok(())
 }
 
 /// One entry of the base part: a publisher, a stem and a version, and what is said of them.

@@ -130,14 +130,19 @@ impl Manifest {
         Some(self.values(name)).filter(|values| !values.is_empty())
     }
 
+    /// Whether a `set` action has this name and the value `true`.
+    pub(crate) fn says(&self, name: &str) -> bool {
+        self.value(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
     /// Whether the package is obsolete.
     pub fn is_obsolete(&self) -> bool {
-        self.value("pkg.obsolete").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.says("pkg.obsolete")
     }
 
     /// Whether the package was renamed: its `require` dependency takes its place.
     pub fn is_renamed(&self) -> bool {
-        self.value("pkg.renamed").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.says("pkg.renamed")
     }
 }
 

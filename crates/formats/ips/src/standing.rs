@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::catalog::each_entry;
 use crate::{Action, ActionKind, CatalogAttributes, Error, Fmri, Manifest};
 
 /// What has become of a version of a package, as its manifest says, and beside it the dependency
@@ -22,11 +23,10 @@ pub struct Standing {
 impl Standing {
     /// As a manifest says.
     pub fn of(manifest: &Manifest) -> Self {
-        let legacy = manifest.value("pkg.legacy");
         Self {
             obsolete: manifest.is_obsolete(),
             renamed: manifest.is_renamed(),
-            legacy: legacy.is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            legacy: manifest.says("pkg.legacy"),
         }
     }
 
@@ -37,30 +37,19 @@ impl Standing {
         attributes: &CatalogAttributes,
         text: &str,
     ) -> Result<BTreeMap<Fmri, Self>, Error> {
-        let refuse = |problem: String| Error::damaged(path, problem);
         let object = attributes.verified(path, CatalogAttributes::DEPENDENCY, text)?;
         let mut found = BTreeMap::new();
-        for (publisher, stems) in object.iter().filter(|(key, _)| !key.starts_with('_')) {
-            let stems = stems
-                .as_object()
-                .ok_or_else(|| refuse(format!("the packages of {publisher} are no object")))?;
-            for (stem, versions) in stems {
-                let versions = versions
-                    .as_array()
-                    .ok_or_else(|| refuse(format!("the versions of {stem} are no list")))?;
-                for entry in versions {
-                    let standing = Self::of_entry(entry)
-                        .map_err(|problem| refuse(format!("an entry of {stem}: {problem}")))?;
-                    if standing == Self::default() {
-                        continue;
-                    }
-                    let version = entry.get("version").and_then(Value::as_str).unwrap_or_default();
-                    let fmri = Fmri::parse(&format!("pkg://{publisher}/{stem}@{version}"))
-                        .map_err(|error| refuse(error.to_string()))?;
-                    found.insert(fmri, standing);
-                }
+        each_entry(path, &object, |publisher, stem, entry| {
+            let standing = Self::of_entry(entry)
+                .map_err(|problem| format!("an entry of {stem}: {problem}"))?;
+            if standing != Self::default() {
+                let version = entry.get("version").and_then(Value::as_str).unwrap_or_default();
+                let fmri = Fmri::parse(&format!("pkg://{publisher}/{stem}@{version}"))
+                    .map_err(|error| error.to_string())?;
+                found.insert(fmri, standing);
             }
-        }
+            Ok(())
+        })?;
         Ok(found)
     }
 

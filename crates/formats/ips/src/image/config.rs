@@ -1,7 +1,6 @@
 //! The settings of an image: `var/pkg/pkg5.image`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::ini::{Ini, parse_bool, parse_list, print_bool, print_list, quote as quote_literal};
 use crate::{Facets, Variants, quote, unquote};
@@ -304,16 +303,6 @@ impl Publisher {
         Self { name: name.into(), origins: vec![origin.into()], ..Self::default() }
     }
 
-    /// The paths of its origins that are `file:` URIs.
-    pub fn file_origins(&self) -> Vec<PathBuf> {
-        self.origins
-            .iter()
-            .filter_map(|uri| uri.strip_prefix("file://"))
-            .filter(|path| path.starts_with('/'))
-            .map(|path| path.split('/').map(unquoted).collect::<Vec<_>>().join("/").into())
-            .collect()
-    }
-
     fn print(&self, ini: &mut Ini) {
         let section = ini.section_mut(&format!("authority_{}", self.name));
         let info = |uris: &[String]| {
@@ -410,13 +399,6 @@ mod tests {
         assert_eq!(read.mediators, config.mediators);
         assert_eq!(read.property_list("exclude-patterns"), ["usr/"]);
         assert_eq!(read.property("signature-policy"), Some("ignore"));
-    }
-
-    #[test]
-    fn origins_on_disk_have_paths() {
-        let mut publisher = Publisher::new("p", "file:///srv/a%20b/");
-        publisher.origins.push("https://example.com/".into());
-        assert_eq!(publisher.file_origins(), [PathBuf::from("/srv/a b/")]);
     }
 
     #[test]

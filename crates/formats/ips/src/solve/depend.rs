@@ -83,9 +83,7 @@ impl Facts {
             depends,
             obsolete: manifest.is_obsolete(),
             renamed: manifest.is_renamed(),
-            explicit: manifest
-                .value("pkg.depend.explicit-install")
-                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            explicit: manifest.says("pkg.depend.explicit-install"),
             unsupported,
         })
     }
