@@ -2,9 +2,9 @@
 //!
 //! init(8) of illumos insists on an entry `smf` in `/etc/inittab`: without one it asks for
 //! maintenance and starts nothing. It runs that entry's command with `/sbin/sh -c`, not waiting for
-//! it, and again whenever it ends; after three ends within fifteen seconds it gives up and asks
-//! for maintenance. So what stands there is no service manager but a script that becomes the
-//! program.
+//! it, and again when it and all processes that it started have ended; after three ends within
+//! fifteen seconds it gives up and asks for maintenance. Its level and action are not looked at. So
+//! what stands there is no service manager but a script that becomes the program.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +24,8 @@ const LONGEST_COMMAND: usize = 4096;
 /// How a zone starts without services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boot {
-    /// The command line, for `/sbin/sh`. It stays in the foreground; when it ends, it is started
-    /// again.
+    /// The command line, for `/sbin/sh`. When it has ended, with all that it and the scripts left
+    /// running, it is started again.
     pub command: String,
     /// Scripts that run before it, once after each boot of the zone, in this order.
     pub scripts: Vec<Script>,

@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use namespace::{in_user_namespace, mapped};
+pub use namespace::{first_process, in_user_namespace, mapped};
 
 /// An independent program and what it is trusted to judge.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +59,7 @@ pub const VERIFIERS: &[Verifier] = &[
     Verifier { name: "readelf", judges: "ELF files", package: "binutils" },
     Verifier { name: "curl", judges: "package depots as an HTTP client", package: "curl" },
     Verifier { name: "sshd", judges: "uploads to Wicket", package: "openssh-server" },
+    Verifier { name: "sysvinit", judges: "roots of zones as their init", package: "sysvinit-core" },
     Verifier { name: "unshare", judges: "builds without network", package: "util-linux" },
 ];
 

@@ -42,6 +42,28 @@ pub fn in_user_namespace(test: &str) {
     );
 }
 
+/// A command that runs a program of a directory tree as the first process of its own: the tree is
+/// its root directory, it is root there, and it and all its children end with the command. `None`
+/// after reporting that the caller's check is skipped.
+///
+/// # Panics
+///
+/// With `RELENG_REQUIRE_VERIFIERS=1`, when no such namespaces can be made.
+pub fn first_process(root: &Path) -> Option<Command> {
+    const NAMESPACES: [&str; 5] = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child"];
+    let possible = require("unshare")?.args(NAMESPACES).arg("true").output();
+    if !possible.is_ok_and(|output| output.status.success()) {
+        let thread = std::thread::current();
+        skipped("unshare", thread.name().unwrap_or("a test"), "it cannot make namespaces here");
+        return None;
+    }
+    let mut command = require("unshare")?;
+    let mut option = std::ffi::OsString::from("--root=");
+    option.push(root);
+    command.args(NAMESPACES).arg(option).arg("--wd=/").env_clear();
+    Some(command)
+}
+
 /// This id if the namespace of this process has it as a user and as a group, else 0.
 pub fn mapped(id: u32) -> u32 {
     let has = |map: &str| {

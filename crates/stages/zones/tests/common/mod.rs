@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a failed helper fails its test")]
 
+pub(crate) mod roots;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
