@@ -11,7 +11,7 @@ use crate::documents::ARTIFACTS;
 use crate::inputs::{self, Input, Planned, Source, Taken};
 use crate::plan::Plan;
 use crate::signing::{Lease, Signing, SigningRoot};
-use crate::verify::{Opened, open};
+use crate::verify::{Opened, open_zip};
 use crate::{Error, Key};
 
 /// How to change a repository.
@@ -59,7 +59,7 @@ pub struct EditOptions {
 /// or what is to be added is, a rack could not be updated from it any more, the keys are not those of the root, or the result cannot be written.
 /// What was there is left alone then.
 pub fn edit(options: &EditOptions) -> Result<BuildReport, Error> {
-    let opened = open(&options.zip, options.trust_root.as_deref())?;
+    let opened = open_zip(&options.zip, options.trust_root.as_deref())?;
     let lease = Lease::new(options.build_time, options.expires_days)?
         .after(opened.version)
         .map_err(|problem| refuse(&options.zip, problem))?;

@@ -22,7 +22,7 @@ pub fn zip(bytes: &[u8]) {
         return;
     }
     let mut findings = Findings::default();
-    let Ok(Some(archive)) = Archive::open(file, &mut findings) else { return };
+    let Ok(Some(archive)) = Archive::open_zip(file, &mut findings) else { return };
     for entry in archive.entries().values().filter(|entry| entry.size <= PART as u64) {
         let mut length = 0;
         if let Ok(Ok(())) = archive.stream(entry, |chunk| length += chunk.len() as u64) {

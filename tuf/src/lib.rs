@@ -94,7 +94,7 @@ pub use inputs::{Firmware, Input};
 pub use keys::Key;
 pub use merge::{MergeOptions, merge};
 pub use metadata::RootChange;
-pub use problem::{Problem, ProblemId};
+pub use problem::{Problem, ProblemId, problem_lines};
 pub use refresh::{RefreshOptions, RefreshReport, refresh};
 pub use repository::{ListedTarget, Listing, Repository};
 pub use signing::{SigningRoot, check_signers};

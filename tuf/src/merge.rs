@@ -8,7 +8,7 @@ use crate::assemble::{self, BuildReport, Frame};
 use crate::edit::Targets;
 use crate::plan::Plan;
 use crate::signing::{Lease, Signing, SigningRoot};
-use crate::verify::open;
+use crate::verify::open_zip;
 use crate::{Error, Key};
 
 /// What to put together.
@@ -50,7 +50,7 @@ pub fn merge(options: &MergeOptions) -> Result<BuildReport, Error> {
     };
     let mut opened = Vec::new();
     for zip in &options.zips {
-        opened.push(open(zip, options.trust_root.as_deref())?);
+        opened.push(open_zip(zip, options.trust_root.as_deref())?);
     }
     let newest = opened.iter().map(|opened| opened.version).max().unwrap_or(0);
     let lease = Lease::new(options.build_time, options.expires_days)?

@@ -1,5 +1,6 @@
 //! What can be wrong with a repository, as data.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -29,6 +30,18 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} [{}]", self.subject, self.reason, self.id)
     }
+}
+
+/// A line for each thing that is wrong, with all that it is wrong with.
+pub fn problem_lines(problems: &[Problem]) -> Vec<String> {
+    let mut subjects: BTreeMap<(ProblemId, &str), Vec<&str>> = BTreeMap::new();
+    for Problem { id, subject, reason } in problems {
+        subjects.entry((*id, reason)).or_default().push(subject);
+    }
+    let line = |((id, reason), subjects): ((ProblemId, &str), Vec<&str>)| {
+        format!("{}: {reason} [{id}]", subjects.join(", "))
+    };
+    subjects.into_iter().map(line).collect()
 }
 
 macro_rules! problem_ids {
@@ -193,6 +206,18 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_of_several_things_is_one_line() {
+        let problem = |id, subject: &str| Problem::new(id, subject, "is wrong");
+        let problems = [
+            problem(ProblemId::ZipName, "a"),
+            problem(ProblemId::ZipType, "a"),
+            problem(ProblemId::ZipName, "b"),
+        ];
+        let lines = problem_lines(&problems);
+        assert_eq!(lines, ["a, b: is wrong [zip-name]", "a: is wrong [zip-type]"]);
+    }
 
     #[test]
     fn ids_are_distinct_and_explained() {

@@ -12,7 +12,7 @@ use crate::in_place::Held;
 use crate::metadata::{self, Files, RootChange, Written};
 use crate::output::Output;
 use crate::signing::{Lease, Signing, SigningRoot};
-use crate::verify::{Opened, open};
+use crate::verify::{Opened, open_zip};
 use crate::zip::hash_only;
 use crate::{Error, Key};
 
@@ -78,7 +78,7 @@ pub fn refresh(options: &RefreshOptions) -> Result<RefreshReport, Error> {
         true => Held::open(&options.zip)?,
         false => None,
     };
-    let opened = open(&options.zip, options.trust_root.as_deref())?;
+    let opened = open_zip(&options.zip, options.trust_root.as_deref())?;
     let lease = Lease::new(options.build_time, options.expires_days)?
         .after(opened.version)
         .map_err(|problem| unsigned(options, problem))?;

@@ -13,7 +13,7 @@ use sha2::Digest as _;
 use crate::verify::{Opened, OpenedTarget, open};
 use crate::{Artifact, Error, Problem, Tags};
 
-/// An open repository.
+/// An open repository: a zip, or a directory with the same files.
 ///
 /// Opening checks the container and the signed metadata in full; a target is checked against its
 /// signed length and hash before any byte of it is handed out. Whether the metadata has expired is
@@ -32,7 +32,7 @@ impl std::fmt::Debug for Repository {
 /// What a repository says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listing {
-    /// The zip.
+    /// The zip or directory.
     pub path: PathBuf,
     /// The system version; none in a repository of format v1.
     pub system_version: Option<String>,
@@ -72,10 +72,10 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// When the zip or the root cannot be read, and [`Error::Refused`] with every problem when the
+    /// When the zip, the directory or the root cannot be read, and [`Error::Refused`] with every problem when the
     /// container or the metadata is not good. An expired repository opens.
-    pub fn open(zip: &Path, trust_root: Option<&Path>) -> Result<Self, Error> {
-        Ok(Self { path: zip.to_owned(), opened: open(zip, trust_root)? })
+    pub fn open(path: &Path, trust_root: Option<&Path>) -> Result<Self, Error> {
+        Ok(Self { path: path.to_owned(), opened: open(path, trust_root)? })
     }
 
     /// What the repository says about itself.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use proto::Digest;
 use serde::Serialize;
 
-use crate::problem::{Findings, Problem, ProblemId};
+use crate::problem::{Findings, Problem, ProblemId, problem_lines};
 use crate::zip::{Archive, hash_only};
 use crate::{Artifact, Error, v1};
 
@@ -22,7 +22,7 @@ pub(crate) use artifacts::missing;
 pub(crate) use metadata::check_roots;
 #[cfg(feature = "fuzzing")]
 pub(crate) use metadata::fuzzing;
-pub(crate) use open::{Opened, OpenedTarget, open};
+pub(crate) use open::{Opened, OpenedTarget, open, open_zip};
 
 /// The largest sum of unpacked entries that is looked at.
 const UNPACKED_LIMIT: u64 = 16 << 30;
@@ -136,7 +136,7 @@ impl VerifyReport {
 impl fmt::Display for VerifyReport {
     /// One line per warning and problem, and the verdict as the last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for warning in &self.warnings {
+        for warning in problem_lines(&self.warnings) {
             writeln!(f, "warning: {warning}")?;
         }
         for problem in &self.problems {
@@ -169,10 +169,6 @@ impl fmt::Display for VerifyReport {
 /// What is wrong with the zip is in the report.
 pub fn verify(zip: &Path, options: &VerifyOptions) -> Result<VerifyReport, Error> {
     let information = std::fs::metadata(zip).map_err(Error::io("read", zip))?;
-    let is_directory = information.is_dir();
-    if !is_directory && !information.is_file() {
-        return Err(Error::input(zip, "is neither a regular file nor a directory"));
-    }
     let anchor = options.trust_root.as_deref().map(metadata::Anchor::from_file).transpose()?;
     let mut report = VerifyReport {
         path: zip.to_owned(),
@@ -190,24 +186,17 @@ pub fn verify(zip: &Path, options: &VerifyOptions) -> Result<VerifyReport, Error
     };
     let mut findings = Findings::default();
     let digest = || -> std::io::Result<Option<Digest>> {
-        if !options.digest || is_directory {
+        if !options.digest || !information.is_file() {
             return Ok(None);
         }
         let mut file = std::fs::File::open(zip)?;
         Ok(Some(hash_only(&mut file)?.sha256))
     };
     let check = || -> std::io::Result<()> {
-        let archive = if is_directory {
-            let archive = Archive::open_directory(zip, &mut findings)?;
+        let Some(archive) = Archive::open(zip, &mut findings)? else { return Ok(()) };
+        if information.is_dir() {
             report.size = archive.entries().values().map(|entry| entry.size).sum();
-            archive
-        } else {
-            let file = std::fs::File::open(zip)?;
-            match Archive::open(file, &mut findings)? {
-                Some(archive) => archive,
-                None => return Ok(()),
-            }
-        };
+        }
         check_archive(&archive, anchor.as_ref(), options, &mut report, &mut findings)
     };
     let (digest, checked) = rayon::join(digest, check);
@@ -265,7 +254,7 @@ fn check_archive(
         }
         // Without signed targets nothing is vouched for, which is said already.
         for name in archive.entries().keys().filter(|name| !vouched.contains(*name)) {
-            let reason = "is in the zip and no signed metadata vouches for it";
+            let reason = "is there and no signed metadata vouches for it";
             findings.problem(ProblemId::ZipUnsigned, name.clone(), reason);
         }
     }

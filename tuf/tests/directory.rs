@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use common::{Sample, build_time};
-use tuf::{Outcome, VerifyOptions, VerifyReport};
+use tuf::{Error, Outcome, RefreshOptions, Repository, SigningRoot, VerifyOptions, VerifyReport};
 
 /// A repository, unpacked.
 fn unpacked(sample: &Sample) -> PathBuf {
@@ -94,4 +94,51 @@ fn one_fault_is_enough() {
         let said = report.problems.iter().any(|p| p.id.as_str() == *id && p.subject == *subject);
         assert!(said, "{id} of {subject} is not in {report}");
     }
+}
+
+#[test]
+fn what_can_be_read_of_a_zip_can_be_read_of_a_directory() {
+    let sample = Sample::new();
+    let directory = unpacked(&sample);
+    let zip = Repository::open(&sample.build().0, None).unwrap();
+    let unzipped = Repository::open(&directory, None).unwrap();
+    let of = |repository: &Repository| {
+        let targets = repository.listing().targets.into_iter();
+        targets.map(|t| (t.name, t.length, t.sha256, t.version, t.tags)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&zip), of(&unzipped));
+    assert_eq!(zip.metadata_names(), unzipped.metadata_names());
+    for name in ["zones/ntp.tar.gz", "os-host/zfs.img"] {
+        let [mut one, mut other] = [Vec::new(), Vec::new()];
+        zip.show(name, &mut one).unwrap();
+        unzipped.show(name, &mut other).unwrap();
+        assert!(one == other && !one.is_empty(), "{name}");
+    }
+    assert!(tuf::diff(&zip, &unzipped).unwrap().is_empty());
+
+    // what is not as signed is not handed out
+    std::fs::write(directory.join("repo/targets/zones/ntp.tar.gz"), b"x").unwrap();
+    let Error::Refused { problems, .. } = Repository::open(&directory, None).unwrap_err() else {
+        panic!("it was not refused for what is in it")
+    };
+    assert_eq!(problems[0].id.as_str(), "target-length");
+}
+
+#[test]
+fn only_a_zip_can_be_changed() {
+    let sample = Sample::new();
+    let directory = unpacked(&sample);
+    let options = RefreshOptions {
+        zip: directory.clone(),
+        out: directory.clone(),
+        trust_root: None,
+        keys: vec![sample.key()],
+        root: SigningRoot::Own,
+        expires_days: 30,
+        build_time: build_time(),
+        digest: false,
+    };
+    let message = tuf::refresh(&options).unwrap_err().to_string();
+    assert!(message.contains("is a directory; only a zip can be"), "{message}");
+    assert_eq!(verify(&directory).outcome(), Outcome::Ok);
 }

@@ -40,31 +40,42 @@ pub(crate) struct OpenedTarget {
     pub(crate) entry: Entry,
 }
 
-/// Opens a repository. Expiry is not judged: an expired repository can be listed and refreshed.
-pub(crate) fn open(zip: &Path, trust_root: Option<&Path>) -> Result<Opened, Error> {
-    let file = std::fs::File::open(zip).map_err(Error::io("read", zip))?;
-    if !file.metadata().map_err(Error::io("read", zip))?.is_file() {
-        return Err(Error::input(zip, "is no regular file"));
-    }
+/// Opens a repository, a zip or a directory. Expiry is not judged: an expired repository can be
+/// listed and refreshed.
+pub(crate) fn open(path: &Path, trust_root: Option<&Path>) -> Result<Opened, Error> {
     let anchor = trust_root.map(metadata::Anchor::from_file).transpose()?;
     let mut findings = Findings::default();
-    let opened = read(file, anchor.as_ref(), &mut findings).map_err(Error::io("read", zip))?;
+    let opened = match Archive::open(path, &mut findings) {
+        Ok(Some(archive)) => read(archive, anchor.as_ref(), &mut findings),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let opened = opened.map_err(Error::io("read", path))?;
     findings.problems.sort();
     findings.problems.dedup();
     match opened {
         Some(opened) if findings.problems.is_empty() => {
             Ok(Opened { warnings: findings.warnings, ..opened })
         }
-        _ => Err(Error::Refused { path: zip.to_owned(), problems: findings.problems }),
+        _ => Err(Error::Refused { path: path.to_owned(), problems: findings.problems }),
     }
 }
 
+/// Opens a repository that something is to be taken over from in its stored form, which only a zip
+/// has.
+pub(crate) fn open_zip(zip: &Path, trust_root: Option<&Path>) -> Result<Opened, Error> {
+    if zip.is_dir() {
+        let problem = "is a directory; only a zip can be changed, refreshed or merged";
+        return Err(Error::input(zip, problem));
+    }
+    open(zip, trust_root)
+}
+
 fn read(
-    file: std::fs::File,
+    archive: Archive,
     anchor: Option<&metadata::Anchor>,
     findings: &mut Findings,
 ) -> std::io::Result<Option<Opened>> {
-    let Some(archive) = Archive::open(file, findings)? else { return Ok(None) };
     let mut vouched = BTreeSet::new();
     let signed = metadata::check(&archive, anchor, Timestamp::MIN, &mut vouched, findings)?;
     let (Some(role), Some(root_version)) = (signed.targets, signed.root_version) else {
@@ -95,7 +106,7 @@ fn read(
         }
     }
     for name in archive.entries().keys().filter(|name| !vouched.contains(*name)) {
-        let reason = "is in the zip and no signed metadata vouches for it";
+        let reason = "is there and no signed metadata vouches for it";
         findings.problem(ProblemId::ZipUnsigned, name.clone(), reason);
     }
     Ok(Some(Opened {

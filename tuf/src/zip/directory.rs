@@ -17,7 +17,7 @@ const MOST: usize = 65_534;
 impl Archive {
     /// Reads the names of all files below `DIR/repo`, or below `DIR` if that has `metadata` itself.
     /// Whatever is no plain file is reported and left out.
-    pub(crate) fn open_directory(directory: &Path, findings: &mut Findings) -> io::Result<Self> {
+    pub(super) fn open_directory(directory: &Path, findings: &mut Findings) -> io::Result<Self> {
         let inner = if directory.join("metadata").is_dir() && !directory.join("repo").exists() {
             "repo/"
         } else {

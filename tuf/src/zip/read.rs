@@ -70,9 +70,22 @@ impl Entry {
 }
 
 impl Archive {
+    /// Opens a zip, or a directory that stands for one. `None` when a zip's directory cannot be
+    /// read.
+    pub(crate) fn open(path: &Path, findings: &mut Findings) -> io::Result<Option<Self>> {
+        let kind = std::fs::metadata(path)?.file_type();
+        if kind.is_dir() {
+            Self::open_directory(path, findings).map(Some)
+        } else if kind.is_file() {
+            Self::open_zip(File::open(path)?, findings)
+        } else {
+            Err(io::Error::other("it is neither a regular file nor a directory"))
+        }
+    }
+
     /// Reads the directory and all local headers. Entries about which something is wrong are
     /// reported and left out. `None` when the directory itself cannot be read.
-    pub(crate) fn open(file: File, findings: &mut Findings) -> io::Result<Option<Self>> {
+    pub(crate) fn open_zip(file: File, findings: &mut Findings) -> io::Result<Option<Self>> {
         let length = file.metadata()?.len();
         let Some((start, listed)) = directory(&file, length, findings)? else { return Ok(None) };
         let mut records = Vec::new();

@@ -62,11 +62,11 @@ impl Arguments {
 }
 
 /// Opens a repository, saying what is odd about it.
-fn open(zip: &Path, trust_root: Option<&Path>, printer: &Printer) -> Result<Repository, Failure> {
-    check_there(trust_root.into_iter().chain([zip]))?;
-    let repository = Repository::open(zip, trust_root).map_err(failure)?;
-    for warning in repository.listing().warnings {
-        printer.warn(warning);
+fn open(path: &Path, trust_root: Option<&Path>, printer: &Printer) -> Result<Repository, Failure> {
+    check_there(trust_root.into_iter().chain([path]))?;
+    let repository = Repository::open(path, trust_root).map_err(failure)?;
+    for warning in tuf::problem_lines(&repository.listing().warnings) {
+        printer.warn(format_args!("{}: {warning}", path.display()));
     }
     Ok(repository)
 }

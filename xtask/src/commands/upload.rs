@@ -185,7 +185,7 @@ impl Arguments {
         let report = tuf::verify(&self.zip, &wanted)?;
         options.expected = report.sha256;
         options.system_version.clone_from(&report.system_version);
-        for warning in &report.warnings {
+        for warning in tuf::problem_lines(&report.warnings) {
             printer.warn(warning);
         }
         match report.outcome() {

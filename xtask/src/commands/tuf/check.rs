@@ -24,7 +24,7 @@ pub(super) struct Check {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     expiring_within: Option<SignedDuration>,
 
-    /// The trusted root; without one the zip's own is taken on trust
+    /// The trusted root; without one the repository's own is taken on trust
     #[arg(long, value_name = "FILE")]
     trust_root: Option<PathBuf>,
 
@@ -36,13 +36,13 @@ pub(super) struct Check {
     #[arg(long)]
     json: bool,
 
-    /// The repository
-    zip: PathBuf,
+    /// The repository: a zip, or a directory with the same files
+    repository: PathBuf,
 }
 
 impl Check {
     pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let listing = super::open(&self.zip, self.trust_root.as_deref(), printer)?.listing();
+        let listing = super::open(&self.repository, self.trust_root.as_deref(), printer)?.listing();
         let at = self.at.unwrap_or_else(Timestamp::now);
         let left = listing.expires.duration_since(at);
         let status = if left <= SignedDuration::ZERO {
@@ -71,7 +71,7 @@ impl Check {
             let side = if left.is_negative() { "ago" } else { "from now" };
             printer.result(format_args!(
                 "{}: {word} {}, {days} days {side}",
-                self.zip.display(),
+                self.repository.display(),
                 listing.expires
             ));
         }

@@ -17,7 +17,7 @@ use crate::printer::Printer;
   cargo xtask tuf extract repo.zip --out targets
   cargo xtask tuf extract repo.zip --out zones zones/ntp.tar.gz zones/nexus.tar.gz")]
 pub(super) struct Extract {
-    /// The trusted root; without one the zip's own is taken on trust
+    /// The trusted root; without one the repository's own is taken on trust
     #[arg(long, value_name = "FILE")]
     trust_root: Option<PathBuf>,
 
@@ -29,8 +29,8 @@ pub(super) struct Extract {
     #[arg(long)]
     json: bool,
 
-    /// The repository
-    zip: PathBuf,
+    /// The repository: a zip, or a directory with the same files
+    repository: PathBuf,
 
     /// The targets (default: all)
     targets: Vec<String>,
@@ -38,7 +38,7 @@ pub(super) struct Extract {
 
 impl Extract {
     pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let repository = super::open(&self.zip, self.trust_root.as_deref(), printer)?;
+        let repository = super::open(&self.repository, self.trust_root.as_deref(), printer)?;
         let names = repository.extract(&self.targets, &self.out).map_err(super::failure)?;
         if self.json {
             printer.json(&names)?;

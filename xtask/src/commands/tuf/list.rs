@@ -19,7 +19,7 @@ use crate::printer::Printer;
   cargo xtask tuf list --json repo.zip | jq -r '.targets[].name'"
 )]
 pub(super) struct List {
-    /// The trusted root; without one the zip's own is taken on trust
+    /// The trusted root; without one the repository's own is taken on trust
     #[arg(long, value_name = "FILE")]
     trust_root: Option<PathBuf>,
 
@@ -27,13 +27,13 @@ pub(super) struct List {
     #[arg(long)]
     json: bool,
 
-    /// The repository
-    zip: PathBuf,
+    /// The repository: a zip, or a directory with the same files
+    repository: PathBuf,
 }
 
 impl List {
     pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let listing = super::open(&self.zip, self.trust_root.as_deref(), printer)?.listing();
+        let listing = super::open(&self.repository, self.trust_root.as_deref(), printer)?.listing();
         if self.json {
             printer.json(&listing)?;
             return Ok(ExitStatus::Success);

@@ -20,7 +20,7 @@ use crate::printer::Printer;
   cargo xtask tuf show --metadata repo.zip 1.root.json >root.json"
 )]
 pub(super) struct Show {
-    /// The trusted root; without one the zip's own is taken on trust
+    /// The trusted root; without one the repository's own is taken on trust
     #[arg(long, value_name = "FILE")]
     trust_root: Option<PathBuf>,
 
@@ -28,8 +28,8 @@ pub(super) struct Show {
     #[arg(long)]
     metadata: bool,
 
-    /// The repository
-    zip: PathBuf,
+    /// The repository: a zip, or a directory with the same files
+    repository: PathBuf,
 
     /// The name of the target, or of the metadata file
     name: String,
@@ -37,7 +37,7 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
-        let repository = super::open(&self.zip, self.trust_root.as_deref(), printer)?;
+        let repository = super::open(&self.repository, self.trust_root.as_deref(), printer)?;
         let shown = if self.metadata {
             let bytes = repository.metadata(&self.name).map_err(super::failure)?;
             printer.copy(&mut bytes.as_slice()).map_err(Failure::new)

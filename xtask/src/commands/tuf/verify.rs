@@ -10,7 +10,7 @@ use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
-/// Check a repository zip: container, signatures, expiry, every target, what artifacts say.
+/// Check a repository: container, signatures, expiry, every target, what artifacts say.
 ///
 /// Exit status 0: good; 1: refused, with every problem; 4: good but expired.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ use crate::printer::Printer;
   cargo xtask tuf verify repo.zip
   cargo xtask tuf verify --trust-root root.json --at 2026-12-01T00:00:00Z repo.zip")]
 pub(super) struct Verify {
-    /// The trusted root; without one the zip's own is taken, which proves only that nothing is
+    /// The trusted root; without one the repository's own is taken, which proves only that nothing is
     /// damaged, not who made it
     #[arg(long, value_name = "FILE")]
     trust_root: Option<PathBuf>,
@@ -35,20 +35,20 @@ pub(super) struct Verify {
     #[arg(long)]
     json: bool,
 
-    /// The repository
-    zip: PathBuf,
+    /// The repository: a zip, or a directory with the same files
+    repository: PathBuf,
 }
 
 impl Verify {
     pub(super) fn run(self, printer: &Printer) -> Result<ExitStatus, Failure> {
         let at = self.at.unwrap_or_else(Timestamp::now);
-        super::check_there(self.trust_root.iter().chain([&self.zip]))?;
+        super::check_there(self.trust_root.iter().chain([&self.repository]))?;
         let options = VerifyOptions {
             trust_root: self.trust_root,
             complete: !self.partial,
             ..VerifyOptions::at(at)
         };
-        let report = tuf::verify(&self.zip, &options)?;
+        let report = tuf::verify(&self.repository, &options)?;
         if self.json {
             printer.json(&report)?;
         } else {
