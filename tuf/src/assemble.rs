@@ -227,10 +227,10 @@ impl Repository {
     }
 
     /// Writes a target that `body` makes, in its stored form, with something to say of it.
-    pub(crate) fn composite<T>(
+    pub(crate) fn composite<T: Send>(
         &mut self,
         target: &str,
-        body: impl FnOnce(&mut (dyn Write + Send)) -> Result<(Streamed, T), Error>,
+        body: impl FnOnce(&mut (dyn Write + Send)) -> Result<(Streamed, T), Error> + Send,
     ) -> Result<(Streamed, T), Error> {
         let entry = self.entry(target, None);
         let mut made = None;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use proto::Digest;
@@ -40,7 +41,7 @@ impl Output {
         &mut self,
         name: &str,
         method: Method,
-        body: impl FnOnce(&mut (dyn Write + Send)) -> std::io::Result<Streamed>,
+        body: impl FnOnce(&mut (dyn Write + Send)) -> std::io::Result<Streamed> + Send,
     ) -> Result<Streamed, Error> {
         self.zip.entry(name, method, body).map_err(write_error(&self.out))
     }
@@ -51,11 +52,12 @@ impl Output {
         self.entry(name, method, |out| copy(&mut &bytes[..], method, out))
     }
 
-    /// Takes over an entry of another zip without decompressing it.
+    /// Takes over an entry of another zip without decompressing it. That it could not be copied may
+    /// be said by what is written next.
     pub(crate) fn take_over(
         &mut self,
         name: &str,
-        archive: &Archive,
+        archive: &Arc<Archive>,
         entry: &Entry,
         sha256: Digest,
     ) -> Result<Streamed, Error> {
@@ -63,7 +65,7 @@ impl Output {
         let Entry { size: length, stored, crc32, .. } = *entry;
         let streamed = Streamed { length, stored, crc32, sha256 };
         self.zip
-            .entry_of(name, method, streamed, |out| archive.copy_stored(entry, out))
+            .take_over(name, method, streamed, archive, entry)
             .map_err(write_error(&self.out))?;
         Ok(streamed)
     }
@@ -76,12 +78,10 @@ impl Output {
     /// Completes the zip and gives it its name. Returns its size and, if wanted, its SHA-256, for
     /// which all of it is read again.
     pub(crate) fn finish(self, digest: bool) -> Result<(u64, Option<Digest>), Error> {
-        use std::io::Seek as _;
         let Self { temporary, zip, out } = self;
         let (mut file, size) = zip.finish().map_err(write_error(&out))?;
         let mut sha256 = None;
         if digest {
-            file.rewind().map_err(Error::io("read", &out))?;
             sha256 = Some(hash_only(&mut file).map_err(Error::io("read", &out))?.sha256);
         }
         persist(temporary, &out)?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,21 @@ impl Entry {
             unix_time: None,
         }
     }
+
+    /// The pieces in which its stored form is copied, as ranges of the zip. They end where blocks
+    /// do, which file systems that share blocks between files ask for.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Range<u64>> + use<> {
+        let end = self.data + self.stored;
+        let next = move |piece: &Range<u64>| {
+            (piece.end < end).then(|| piece.end..end.min(piece.end + PIECE))
+        };
+        let first = self.data..end.min(self.data.next_multiple_of(PIECE));
+        std::iter::successors(Some(first), next).filter(|piece| !piece.is_empty())
+    }
 }
+
+/// Bytes that one thread copies at a time.
+const PIECE: u64 = 16 << 20;
 
 impl Archive {
     /// Opens a zip, or a directory that stands for one. `None` when a zip's directory cannot be
@@ -190,30 +205,22 @@ impl Archive {
         Ok(Ok(()))
     }
 
-    /// Appends an entry's data in its stored form to a file, without looking at it. The system
-    /// copies, where it can.
+    /// Copies a piece of an entry's stored form to a place in a file, without looking at it. The
+    /// system copies, where it can do more than that: share blocks, or have a server copy.
     ///
     /// # Errors
     ///
     /// The system's, and an unexpected end when the zip became shorter meanwhile.
-    pub(crate) fn copy_stored(&self, entry: &Entry, out: &mut File) -> io::Result<()> {
+    pub(super) fn copy_piece(&self, piece: Range<u64>, out: &File, mut to: u64) -> io::Result<()> {
         let Place::Zip(file) = &self.place else {
             return Err(io::Error::other("only entries of a zip have a stored form"));
         };
-        let (mut at, end) = (entry.data, entry.data + entry.stored);
-        while at < end {
-            let most = usize::try_from(end - at).unwrap_or(usize::MAX).min(1 << 30);
-            match rustix::fs::copy_file_range(file, Some(&mut at), &*out, None, most) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) | Err(Errno::INTR) => {}
-                // Not on this system, or not between these two file systems.
-                Err(Errno::NOSYS | Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => {
-                    return copy_by_hand(file, at, end, out);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
+        let done = match is_plain(file) {
+            true => 0,
+            false => copy_by_system(file, &piece, out, to)?,
+        };
+        to += done;
+        copy_by_hand(file, piece.start + done..piece.end, out, to)
     }
 
     /// A reader of an entry's contents that checks nothing; for looking at the first bytes. What
@@ -249,10 +256,48 @@ fn open_file(path: &Path) -> io::Result<File> {
     }
 }
 
-fn copy_by_hand(file: &File, at: u64, end: u64, out: &mut File) -> io::Result<()> {
+/// Has the system copy a part of a file, and says how many bytes it did.
+fn copy_by_system(file: &File, piece: &Range<u64>, out: &File, mut to: u64) -> io::Result<u64> {
+    let mut at = piece.start;
+    while at < piece.end {
+        let most = usize::try_from(piece.end - at).unwrap_or(usize::MAX);
+        match rustix::fs::copy_file_range(file, Some(&mut at), out, Some(&mut to), most) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            // Not on this system, or not between these two file systems.
+            Err(Errno::NOSYS | Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => {
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(at - piece.start)
+}
+
+/// Whether a file is in memory or on ext4, where the system can only copy, which it does with the
+/// written file locked. By hand reading is done outside of that lock, so that two threads are faster.
+fn is_plain(file: &File) -> bool {
+    const MEMORY: i64 = 0x0102_1994;
+    const EXT: i64 = 0xef53;
+    rustix::fs::fstatfs(file).is_ok_and(|system| [MEMORY, EXT].contains(&system.f_type))
+}
+
+fn copy_by_hand(file: &File, piece: Range<u64>, out: &File, mut to: u64) -> io::Result<()> {
+    let Range { start: at, end } = piece;
     let mut section = Section { from: Held::Zip(file), at, left: end - at };
-    let copied = io::copy(&mut section, out)?;
-    if copied == end - at { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    let mut buffer = vec![0; 256 << 10];
+    while section.left > 0 {
+        match section.read(&mut buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                out.write_all_at(&buffer[..read], to)?;
+                to += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn is_data_error(error: &io::Error) -> bool {
@@ -317,5 +362,58 @@ impl Read for Section<'_> {
         self.at += read as u64;
         self.left -= read as u64;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_all_of_an_entry_and_end_where_blocks_do() {
+        for (data, stored) in [
+            (0, 0),
+            (7, 0),
+            (0, PIECE),
+            (PIECE, PIECE),
+            (PIECE - 1, 1),
+            (PIECE - 1, 2),
+            (99, 3 * PIECE),
+        ] {
+            let entry = Entry { data, stored, ..Entry::of_file("an entry".to_owned(), stored) };
+            let pieces: Vec<_> = entry.pieces().collect();
+            let mut at = data;
+            for piece in &pieces {
+                assert_eq!(piece.start, at);
+                assert!(piece.end > at && piece.end - at <= PIECE, "{piece:?}");
+                at = piece.end;
+                assert!(at % PIECE == 0 || at == data + stored, "{piece:?}");
+            }
+            assert_eq!(at, data + stored);
+        }
+    }
+
+    #[test]
+    fn both_ways_of_copying_give_the_same_or_say_that_the_file_is_short() {
+        let bytes: Vec<u8> = (0..700_000_u32).map(|number| (number % 251) as u8).collect();
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        let copied = |by_system: bool, piece: Range<u64>| -> io::Result<Vec<u8>> {
+            let out = tempfile::tempfile()?;
+            let done = match by_system {
+                true => copy_by_system(&file, &piece, &out, 3)?,
+                false => 0,
+            };
+            copy_by_hand(&file, piece.start + done..piece.end, &out, 3 + done)?;
+            let mut back = vec![0; (piece.end - piece.start) as usize];
+            out.read_exact_at(&mut back, 3)?;
+            assert_eq!(out.metadata()?.len(), 3 + piece.end - piece.start);
+            Ok(back)
+        };
+        for by_system in [true, false] {
+            assert!(copied(by_system, 5..650_001).unwrap() == bytes[5..650_001]);
+            let error = copied(by_system, 699_999..700_001).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        }
     }
 }

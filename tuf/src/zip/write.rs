@@ -1,19 +1,26 @@
 //! Writes a zip to a file, front to back, patching sizes into the local headers at the end.
+//!
+//! Entries of other zips, whose lengths are known, only get their place at first: their bytes are
+//! copied by several threads beside what is compressed or hashed next.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rayon::prelude::*;
 
-use super::{CENTRAL, END, EXTRA_TIME, LIMIT, LOCAL, LOCAL_LENGTH, Streamed};
+use super::{Archive, CENTRAL, END, EXTRA_TIME, Entry, LIMIT, LOCAL, LOCAL_LENGTH, Streamed};
 use crate::compression::Method;
 
 /// A zip being written. All entries get one time and the mode 0644.
 pub(crate) struct Writer {
-    file: BufWriter<File>,
+    file: BufWriter<Place>,
     offset: u64,
+    /// What has its place in the file and is not copied there yet.
+    pending: Vec<Pending>,
     /// Where in the archive the file begins, and the directory's records of what is before.
     before: (u64, Vec<Vec<u8>>),
     stamp: Stamp,
@@ -27,6 +34,41 @@ struct Written {
     streamed: Streamed,
     /// Whether the local header has another name yet.
     renamed: bool,
+}
+
+/// Where in a file is written next.
+struct Place {
+    file: File,
+    at: u64,
+}
+
+impl Write for Place {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write_at(bytes, self.at)?;
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The stored form of another zip's entry, and where in the file it belongs.
+struct Pending {
+    archive: Arc<Archive>,
+    entry: Entry,
+    to: u64,
+}
+
+/// Copies what is pending on as many threads as there are.
+fn copy(pending: &[Pending], file: &File) -> io::Result<()> {
+    let pieces: Vec<_> =
+        pending.iter().flat_map(|one| one.entry.pieces().map(move |piece| (one, piece))).collect();
+    pieces.into_par_iter().with_max_len(1).try_for_each(|(one, piece)| {
+        let to = one.to + (piece.start - one.entry.data);
+        one.archive.copy_piece(piece, file, to)
+    })
 }
 
 /// The one time of all entries, as the zip wants it.
@@ -76,8 +118,9 @@ impl Writer {
     /// of it, and the directory gets their records.
     pub(crate) fn behind(file: File, time: Timestamp, before: (u64, Vec<Vec<u8>>)) -> Self {
         Self {
-            file: BufWriter::with_capacity(256 << 10, file),
+            file: BufWriter::with_capacity(256 << 10, Place { file, at: 0 }),
             offset: before.0,
+            pending: Vec::new(),
             before,
             stamp: Stamp::new(time),
             entries: Vec::new(),
@@ -85,30 +128,44 @@ impl Writer {
     }
 
     /// Writes one entry; `body` writes its contents in their stored form and says what they were.
+    /// What is pending is copied meanwhile.
     pub(crate) fn entry(
         &mut self,
         name: &str,
         method: Method,
-        body: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<Streamed>,
+        body: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<Streamed> + Send,
     ) -> io::Result<Streamed> {
         let local = self.local_header(name, method)?;
-        let streamed = body(&mut self.file)?;
+        let pending = std::mem::take(&mut self.pending);
+        let streamed = if pending.is_empty() {
+            body(&mut self.file)?
+        } else {
+            let file = self.file.get_ref().file.try_clone()?;
+            let out = &mut self.file;
+            let (streamed, copied) = rayon::join(|| body(out), || copy(&pending, &file));
+            copied.and(streamed)?
+        };
         self.note(name, method, local, streamed)?;
         Ok(streamed)
     }
 
-    /// Writes one entry whose stored form is there already; `body` appends it to the file.
-    pub(crate) fn entry_of(
+    /// Gives an entry of another zip its place; its stored form is copied there by and by.
+    pub(crate) fn take_over(
         &mut self,
         name: &str,
         method: Method,
         streamed: Streamed,
-        body: impl FnOnce(&mut File) -> io::Result<()>,
+        archive: &Arc<Archive>,
+        entry: &Entry,
     ) -> io::Result<()> {
         let local = self.local_header(name, method)?;
+        self.note(name, method, local, streamed)?;
         self.file.flush()?;
-        body(self.file.get_mut())?;
-        self.note(name, method, local, streamed)
+        let place = self.file.get_mut();
+        let (archive, entry, to) = (archive.clone(), entry.clone(), place.at);
+        place.at += streamed.stored;
+        self.pending.push(Pending { archive, entry, to });
+        Ok(())
     }
 
     /// Gives the last entry another name of the same length, for names that follow from contents.
@@ -201,7 +258,8 @@ impl Writer {
         end.extend([0; 2]);
         self.file.write_all(&directory)?;
         self.file.write_all(&end)?;
-        let file = self.file.into_inner().map_err(|error| error.into_error())?;
+        let Place { file, .. } = self.file.into_inner().map_err(|error| error.into_error())?;
+        copy(&self.pending, &file)?;
         for entry in &self.entries {
             let mut sizes = [0; 12];
             sizes[..4].copy_from_slice(&entry.streamed.crc32.to_le_bytes());
