@@ -114,15 +114,18 @@ impl Brand {
 
     /// Publishes the brand's packages without building its programs: everything that is not there
     /// is an empty file. For checks, which look at paths.
-    pub(crate) fn foresee(repository: &Path, build_time: i64) -> Result<(), JobError> {
-        let staging = tempfile::tempdir()?;
-        let absent = Programs { hook: PathBuf::new(), baseline: PathBuf::new() };
-        let sources = packaging::packages(&environment::workspace().join("brand"), &absent);
-        let mut repository = Repository::create(repository, PUBLISHER)?;
-        let built = Built::for_target(packaging::ILLUMOS);
-        let timestamp = packages::date(build_time)?;
-        publish(&mut repository, &sources, staging.path(), &built, timestamp)?;
-        Ok(())
+    pub(crate) fn foresee(repository: &Path, build_time: i64) -> Result<(), Failure> {
+        let published = || -> Result<(), JobError> {
+            let staging = tempfile::tempdir()?;
+            let absent = Programs { hook: PathBuf::new(), baseline: PathBuf::new() };
+            let sources = packaging::packages(&environment::workspace().join("brand"), &absent);
+            let mut repository = Repository::create(repository, PUBLISHER)?;
+            let built = Built::for_target(packaging::ILLUMOS);
+            let timestamp = packages::date(build_time)?;
+            publish(&mut repository, &sources, staging.path(), &built, timestamp)?;
+            Ok(())
+        };
+        Ok(published().map_err(|error| format!("the brand's packages: {error}"))?)
     }
 }
 

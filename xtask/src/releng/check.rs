@@ -17,7 +17,7 @@ use super::brand::Brand;
 use super::image::{DATASET, Image, KERNEL, Which};
 use super::overlay;
 use super::packages::{self, Origins};
-use super::{Request, Settings};
+use super::settings::{Request, Settings};
 use crate::failure::Failure;
 
 /// A place that names what is not there.
@@ -60,18 +60,17 @@ pub(crate) fn check(request: Request, since: Option<&Path>) -> Result<Checked, F
     let mut with_brand = given.clone();
     if settings.has_brand() {
         let brand = work.path().join("brand");
-        Brand::foresee(&brand, settings.clock.seconds())
-            .map_err(|error| format!("the brand's packages: {error}"))?;
+        Brand::foresee(&brand, settings.clock.seconds())?;
         with_brand.add(super::brand::PUBLISHER, &brand);
     }
     let mut checked = Checked { packages: 0, paths: 0, steps: 0, findings: Vec::new() };
-    for which in [Which::Host, Which::Trampoline] {
+    for which in Which::ALL {
         if settings.image_config(which).image.is_some() {
             continue;
         }
         let origins = if which == Which::Host { &with_brand } else { &given };
         let opened = origins.reopen().map_err(Failure::new)?;
-        let opened: Vec<&dyn Origin> = opened.iter().map(|origin| &**origin).collect();
+        let opened = packages::borrowed(&opened);
         let image = settings.image(which, origins, &work.path().join("baseline"), None)?;
         let store = Store::create(work.path().join(which.name()))?;
         let mut rehearsal =
@@ -85,7 +84,7 @@ pub(crate) fn check(request: Request, since: Option<&Path>) -> Result<Checked, F
         checked.steps += rehearsal.steps;
         // Who delivered a path is asked of what a lock hides, too.
         let everything = origins.unlocked().reopen().map_err(Failure::new)?;
-        let everything: Vec<&dyn Origin> = everything.iter().map(|origin| &**origin).collect();
+        let everything = packages::borrowed(&everything);
         let carriers = Carriers { origins: &everything, installed: &fmris, since: since.as_ref() };
         checked.findings.extend(carriers.explain(rehearsal.found, which.name()));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::image::Which;
 use super::overlay::{self, Packages};
 use super::packages::Origins;
-use super::{Request, Settings};
+use super::settings::{Request, Settings};
 use crate::failure::Failure;
 
 /// Lays out the extra proto directories beside the output directory and returns the exact
@@ -25,7 +25,7 @@ pub(crate) fn lines(request: &Request) -> Result<Vec<String>, Failure> {
         out.file_name().unwrap_or_default().to_string_lossy()
     ));
     let mut lines = Vec::new();
-    for which in [Which::Host, Which::Trampoline] {
+    for which in Which::ALL {
         let proto = place.join(which.name()).join("proto/root");
         lay_out(&settings, which, omicron.as_ref(), &proto)?;
         lines.push(line(&settings, which, &origins, &proto, &place.join(which.name()).join("out")));

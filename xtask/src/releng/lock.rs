@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use image_templates::{Features, resolve};
-use ips::{Fmri, Lock, LockedPackage, Origin};
+use image_templates::resolve;
+use ips::{Fmri, Lock, LockedPackage};
 
 use super::brand::{self, Brand};
 use super::image::Which;
-use super::packages::Origins;
-use super::{Request, Settings};
+use super::packages::{self, Origins};
+use super::settings::{Request, Settings};
 use crate::failure::Failure;
 
 /// A config with its packages, for the commands that deal with locks.
@@ -191,18 +191,17 @@ fn chosen(
     let mut chosen = BTreeMap::new();
     let opened = origins.reopen().map_err(Failure::new)?;
     let work = tempfile::tempdir()?;
-    for which in [Which::Host, Which::Trampoline] {
+    for which in Which::ALL {
         if settings.image_config(which).image.is_some() {
             continue;
         }
-        let mut all: Vec<&dyn Origin> = opened.iter().map(|origin| &**origin).collect();
+        let mut all = packages::borrowed(&opened);
         let mut named = origins.clone();
         // The brand's packages are made by the run; only their names count here.
         let brand = match which {
             Which::Host if settings.has_brand() => {
                 let place = work.path().join("brand");
-                Brand::foresee(&place, settings.clock.seconds())
-                    .map_err(|error| format!("the brand's packages: {error}"))?;
+                Brand::foresee(&place, settings.clock.seconds())?;
                 named.add(brand::PUBLISHER, &place);
                 Some(ips::open_origin(&place)?)
             }
@@ -210,8 +209,7 @@ fn chosen(
         };
         all.extend(brand.as_deref());
         let features = settings.features(which, &named);
-        let features = Features::from_specs(&features)
-            .map_err(|error| Failure::usage(format!("features of {}: {error}", which.name())))?;
+        let features = which.parse_features(&features)?;
         let search = settings.search(Path::new("/baseline"));
         let plan = image_templates::load(&search, Which::OS, &features).map_err(Failure::usage)?;
         let resolution = resolve(&plan, &all, Some(preferred))?;

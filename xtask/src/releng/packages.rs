@@ -162,6 +162,11 @@ impl Origins {
     }
 }
 
+/// Opened origins as libraries take them.
+pub(crate) fn borrowed(opened: &[Box<dyn Origin>]) -> Vec<&dyn Origin> {
+    opened.iter().map(|origin| &**origin).collect()
+}
+
 fn publishers(origin: &dyn Origin) -> Vec<String> {
     let mut names: Vec<String> =
         origin.packages().iter().filter_map(|fmri| fmri.publisher.clone()).collect();

@@ -1,73 +1,39 @@
-//! The ROMs of an OS image: those that were given, and stand-ins for the others.
+//! The ROMs that update repositories have, and what stands in for them.
 
-use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 
-use jobs::Job;
-
-use super::image::Image;
-use super::places::Places;
-use super::release::{self, STAND_IN};
+/// By which a stand-in for a ROM is recognised wherever it comes from.
+pub(crate) use tuf::STAND_IN;
 
 /// The boards whose ROMs an update repository has.
 pub(crate) const BOARDS: [&str; 2] = ["gimlet", "cosmo"];
 
-impl Image {
-    pub(super) fn rom_path(places: &Places, board: &str) -> PathBuf {
-        places.set.join(format!("{board}.rom"))
-    }
+/// Whether a ROM is a stand-in. One that cannot be read is found out by whoever needs it.
+pub(crate) fn is_stand_in(rom: &Path) -> bool {
+    let mut first = [0; STAND_IN.len()];
+    let read = File::open(rom).and_then(|mut file| file.read_exact(&mut first));
+    read.is_ok() && first == STAND_IN.as_bytes()
+}
 
-    pub(super) fn rom_job(self: &Arc<Self>, places: &Places) -> Job {
-        let at = places.clone();
-        let reads: Vec<PathBuf> = self.roms.iter().map(|(_, path)| path.clone()).collect();
-        let made: Vec<PathBuf> =
-            self.rom_boards().iter().map(|board| Self::rom_path(places, board)).collect();
-        self.job("roms", move |image, job| {
-            for board in image.rom_boards() {
-                let to = Self::rom_path(&at, &board);
-                match image.roms.iter().find(|(given, _)| *given == board) {
-                    Some((_, from)) => {
-                        fs::copy(from, &to)
-                            .map_err(|error| format!("cannot copy {}: {error}", from.display()))?;
-                    }
-                    None => {
-                        job.log(format_args!("{board}: a stand-in"));
-                        let text = format!(
-                            "{STAND_IN} It stands in for the {board} ROM of the {} \
-                             image, which needs firmware that is not public. It does not boot.\n",
-                            image.which.name()
-                        );
-                        fs::write(&to, text)?;
-                    }
-                }
-            }
-            Ok(())
-        })
-        .reads(reads)
-        .makes(made)
-    }
+/// Whether any ROM in the folder of a finished image is a stand-in.
+pub(crate) fn has_stand_ins(folder: &Path) -> bool {
+    BOARDS.iter().any(|board| is_stand_in(&folder.join(format!("{board}.rom"))))
+}
 
-    /// The boards this image has ROMs for, given or stood in for.
-    pub(super) fn rom_boards(&self) -> Vec<String> {
-        let mut boards: Vec<String> = self.roms.iter().map(|(board, _)| board.clone()).collect();
-        if self.stand_in_roms {
-            let missing = |board: &&str| !self.roms.iter().any(|(given, _)| given == board);
-            boards.extend(BOARDS.into_iter().filter(missing).map(str::to_owned));
-        }
-        boards.sort();
-        boards
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Whether any ROM is a stand-in, made here or given.
-    pub(crate) fn has_stand_ins(&self) -> bool {
-        self.rom_boards().len() > self.roms.len()
-            || self.roms.iter().any(|(_, rom)| release::is_stand_in(rom))
-    }
-
-    /// The boards that a repository needs and nobody gave.
-    pub(crate) fn missing_roms(&self) -> Vec<&'static str> {
-        let boards = self.rom_boards();
-        BOARDS.into_iter().filter(|board| !boards.iter().any(|given| given == board)).collect()
+    #[test]
+    fn stand_ins_are_known_by_their_contents() {
+        let directory = tempfile::tempdir().unwrap();
+        let rom = directory.path().join("gimlet.rom");
+        assert!(!is_stand_in(&rom));
+        std::fs::write(&rom, [0x55, 0xaa]).unwrap();
+        assert!(!has_stand_ins(directory.path()));
+        std::fs::write(&rom, format!("{STAND_IN} It stands in.\n")).unwrap();
+        assert!(has_stand_ins(directory.path()));
     }
 }
