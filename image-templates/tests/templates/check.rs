@@ -1,8 +1,6 @@
 //! What the check of a template finds, before anything runs.
 
-mod tools;
-
-use tools::Bench;
+use crate::tools::Bench;
 
 fn findings_of(template: &str) -> Vec<String> {
     Bench::new().write("t/g/m.json", template).findings(&[])

@@ -1,13 +1,9 @@
 //! Directories laid over an image.
 
-#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
-
-mod tools;
-
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use crate::tools::{Bench, stat, text};
 use image_templates::{Context, Modes, apply, genproto};
-use tools::{Bench, stat, text};
 
 fn chmod(bench: &Bench, name: &str, mode: u32) {
     let permissions = std::fs::Permissions::from_mode(mode);

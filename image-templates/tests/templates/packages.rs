@@ -1,10 +1,8 @@
 //! The `pkg_*` steps, with a package system that only writes down what it is asked.
 
-mod tools;
-
+use crate::tools::{Bench, add_file, has, stat};
 use image_templates::{Context, Optional, Outcome, Packages};
 use proto::{Metadata, Proto};
-use tools::{Bench, add_file, has, stat};
 
 #[derive(Default)]
 struct Recorder {

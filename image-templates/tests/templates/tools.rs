@@ -1,24 +1,17 @@
 //! A template root in a temporary directory, and shorthands.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    reason = "each test file uses its part, and all of it is for tests"
-)]
-
 use std::path::{Path, PathBuf};
 
 use image_templates::{Applied, Context, Error, Features, Finding, Search, apply, check, load};
 use proto::{Entry, Metadata, Proto, ProtoPath, Store};
 
 /// A template root with the group `g`, an output directory and a store.
-pub struct Bench {
-    pub directory: tempfile::TempDir,
+pub(crate) struct Bench {
+    pub(crate) directory: tempfile::TempDir,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         for sub in ["t/g/include", "t/include", "t/g/files", "t/files", "output"] {
             std::fs::create_dir_all(directory.path().join(sub)).unwrap();
@@ -26,45 +19,45 @@ impl Bench {
         Self { directory }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> &Self {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> &Self {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
         self
     }
 
-    pub fn search(&self) -> Search {
+    pub(crate) fn search(&self) -> Search {
         Search::new(self.path("t"), "g")
     }
 
-    pub fn proto(&self) -> Proto {
+    pub(crate) fn proto(&self) -> Proto {
         let mut proto = Proto::new(Store::create(self.path("store")).unwrap());
         proto.manifest.replace(path(""), Entry::directory(Metadata::root(0o755)));
         proto
     }
 
     /// The findings of the template `g/m`, with paths shortened to names.
-    pub fn findings(&self, features: &[&str]) -> Vec<String> {
+    pub(crate) fn findings(&self, features: &[&str]) -> Vec<String> {
         check(&self.search(), "m", &Features::from_specs(features).unwrap())
             .iter()
             .map(|finding: &Finding| self.shorten(finding))
             .collect()
     }
 
-    pub fn shorten(&self, text: impl ToString) -> String {
+    pub(crate) fn shorten(&self, text: impl ToString) -> String {
         text.to_string().replace(&format!("{}/", self.directory.path().display()), "")
     }
 
     /// Applies `g/m` to a proto.
-    pub fn apply(&self, proto: &mut Proto, features: &[&str]) -> Result<Applied, Error> {
+    pub(crate) fn apply(&self, proto: &mut Proto, features: &[&str]) -> Result<Applied, Error> {
         self.apply_in(proto, features, &mut Context::new(self.path("output")))
     }
 
-    pub fn apply_in(
+    pub(crate) fn apply_in(
         &self,
         proto: &mut Proto,
         features: &[&str],
@@ -75,13 +68,13 @@ impl Bench {
     }
 
     /// Applies steps written as the text of a list.
-    pub fn steps(&self, proto: &mut Proto, steps: &str) -> Result<Applied, Error> {
+    pub(crate) fn steps(&self, proto: &mut Proto, steps: &str) -> Result<Applied, Error> {
         self.write("t/g/m.json", format!("{{\"steps\": [\n{steps}\n]}}"));
         self.apply(proto, &[])
     }
 
     /// The message of a failure, which must have left the proto as it was.
-    pub fn failure(&self, proto: &Proto, steps: &str) -> String {
+    pub(crate) fn failure(&self, proto: &Proto, steps: &str) -> String {
         let mut changed = proto.clone();
         let error = self.steps(&mut changed, steps).expect_err(steps);
         assert_eq!(changed.manifest, proto.manifest, "{steps}");
@@ -95,29 +88,29 @@ impl Bench {
     }
 }
 
-pub fn path(text: &str) -> ProtoPath {
+pub(crate) fn path(text: &str) -> ProtoPath {
     ProtoPath::new(text).unwrap()
 }
 
-pub fn add_file(proto: &mut Proto, at: &str, text: impl AsRef<[u8]>, metadata: Metadata) {
+pub(crate) fn add_file(proto: &mut Proto, at: &str, text: impl AsRef<[u8]>, metadata: Metadata) {
     let content = proto.contents.store.add_bytes(text.as_ref()).unwrap();
     proto.manifest.ensure_parents(&path(at), Metadata::root(0o755));
     proto.manifest.replace(path(at), Entry::new(proto::Kind::File(content), metadata));
 }
 
-pub fn add_directory(proto: &mut Proto, at: &str) {
+pub(crate) fn add_directory(proto: &mut Proto, at: &str) {
     proto.manifest.ensure_parents(&path(at), Metadata::root(0o755));
     proto.manifest.replace(path(at), Entry::directory(Metadata::root(0o755)));
 }
 
-pub fn text(proto: &Proto, at: &str) -> String {
+pub(crate) fn text(proto: &Proto, at: &str) -> String {
     let at = path(at);
     let (at, entry) = proto.manifest.resolve_hardlink(&at).expect("the path is there");
     String::from_utf8(proto.contents.read(at, entry.content().expect("a file")).unwrap()).unwrap()
 }
 
 /// `TYPE MODE UID:GID`, and the text of a link.
-pub fn stat(proto: &Proto, at: &str) -> String {
+pub(crate) fn stat(proto: &Proto, at: &str) -> String {
     let entry = proto.manifest.get(&path(at)).unwrap_or_else(|| panic!("{at} is not there"));
     let metadata = entry.metadata;
     let link = match &entry.kind {
@@ -129,10 +122,15 @@ pub fn stat(proto: &Proto, at: &str) -> String {
     format!("{word} {:04o} {}:{}{link}", metadata.mode, metadata.uid, metadata.gid)
 }
 
-pub fn has(proto: &Proto, at: &str) -> bool {
+pub(crate) fn has(proto: &Proto, at: &str) -> bool {
     proto.manifest.contains(&path(at))
 }
 
-pub fn read(path: impl AsRef<Path>) -> Vec<u8> {
+pub(crate) fn read(path: impl AsRef<Path>) -> Vec<u8> {
     std::fs::read(path).unwrap()
+}
+
+/// A step that makes a file of root, group sys.
+pub(crate) fn ensure_file(rest: &str) -> String {
+    format!(r#"{{ "t": "ensure_file", "owner": "root", "group": "sys", "mode": "0644", {rest} }}"#)
 }

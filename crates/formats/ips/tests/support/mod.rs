@@ -8,7 +8,7 @@ use ips::{
     Fmri, InstallOptions, Manifest, Origin, Publisher, Report, Repository, Timestamp, Variants,
     create_image, install, set_publisher,
 };
-use proto::{Kind, Proto, ProtoPath, Store};
+use proto::{Entry, Kind, Metadata, Proto, ProtoPath, Store};
 use tempfile::TempDir;
 
 pub(crate) const DATE: &str = "20260102T030405Z";
@@ -124,6 +124,13 @@ impl Depot {
     ) -> Result<Report, ips::Error> {
         install(proto, &names(packages), &self.origins(), &options())
     }
+}
+
+/// Puts a file into an image, past its packages.
+pub(crate) fn put(proto: &mut Proto, file: &str, text: &str) {
+    let content = proto.contents.store.add_bytes(text.as_bytes()).unwrap();
+    let entry = Entry::new(Kind::File(content), Metadata::root(0o644));
+    proto.manifest.replace(path(file), entry);
 }
 
 pub(crate) fn text(proto: &Proto, file: &str) -> String {

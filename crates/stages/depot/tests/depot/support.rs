@@ -1,8 +1,7 @@
 //! A small repository, its depot, and an image installed from it.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use ips::{
     create_image, publish, set_publisher,
 };
 use misbehaving_depot::MisbehavingDepot;
-use proto::Proto;
+use proto::{Digest, Proto};
 use store::Store;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -190,6 +189,23 @@ pub(crate) fn listing(proto: &Proto) -> String {
         text += &format!("{path} {entry:?}\n");
     }
     text
+}
+
+/// Everything an origin has, in text.
+pub(crate) fn everything(origin: &dyn Origin) -> String {
+    let mut all = String::new();
+    for fmri in origin.packages() {
+        all += &format!("{}\n{}", fmri.long(), origin.manifest_text(fmri).unwrap());
+        let publisher = fmri.publisher.as_deref().unwrap();
+        for action in origin.manifest(fmri).unwrap().actions() {
+            if action.payload.is_some() {
+                let mut bytes = Vec::new();
+                origin.payload(publisher, action).unwrap().read_to_end(&mut bytes).unwrap();
+                all += &format!("{action} {}\n", Digest::of(&bytes));
+            }
+        }
+    }
+    all
 }
 
 /// An error with its causes.
