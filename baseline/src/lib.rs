@@ -61,7 +61,7 @@ mod zone;
 pub use error::{Error, Mismatch, PackagedPath};
 pub use generate::generate;
 pub use options::{Options, Report, Seed, Selection, Warning};
-pub use origins::{Location, origins};
+pub use origins::origins;
 pub use seal::{Verified, package_digest, verify};
 
 /// The name of the archive.

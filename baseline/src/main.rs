@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use baseline::{Location, Options, Seed, Selection, generate, verify};
+use baseline::{Options, Seed, Selection, generate, verify};
 use clap::Parser;
 use depots::Depots;
-use ips::{ImportOptions, Origin, Unpackaged};
+use ips::{ImportOptions, Location, Origin, Unpackaged};
 use proto::{Proto, Store};
 
 /// Make the baseline of omicron1 zones: files.tar.gz and gzonly.txt.
@@ -126,8 +126,7 @@ fn origins(
     let mut opened = Vec::new();
     for location in baseline::origins(proto)? {
         // An image that is only looked at needs no network.
-        let is_depot = matches!(location, Location::Depot(_));
-        if is_depot && arguments.image.is_some() && !arguments.wait {
+        if location.is_depot() && arguments.image.is_some() && !arguments.wait {
             continue;
         }
         let mut said = String::new();

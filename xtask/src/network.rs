@@ -1,6 +1,6 @@
 //! The network of a run, and the store of what was fetched.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -40,11 +40,6 @@ pub(crate) struct Network {
 struct Opened {
     fetcher: Fetcher,
     _runtime: Option<Runtime>,
-}
-
-/// Whether an origin is a depot and not a path.
-pub(crate) fn is_url(origin: &Path) -> bool {
-    origin.to_str().is_some_and(|text| text.starts_with("http://") || text.starts_with("https://"))
 }
 
 /// Reads an address of a depot.

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use baseline::{Location, Options, Seed, Selection};
+use baseline::{Options, Seed, Selection};
 use clap::{Args, Subcommand};
-use ips::{ImportOptions, Origin, Unpackaged};
+use ips::{ImportOptions, Location, Origin, Unpackaged};
 use proto::{Proto, Store};
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::network::{Network, is_url};
+use crate::network::Network;
 use crate::printer::Printer;
 
 /// Generate the baseline archive that omicron1 zones start from, or check one.
@@ -125,12 +125,13 @@ impl Generate {
         let mut opened: Vec<Box<dyn Origin>> = Vec::new();
         let network = Network::default();
         for path in &self.origins {
-            if is_url(path) {
-                opened.push(Box::new(network.open(&path.to_string_lossy())?));
-                continue;
-            }
-            require(path)?;
-            opened.push(ips::open_origin(path)?);
+            opened.push(match Location::of(path) {
+                Location::Depot(address) => Box::new(network.open(&address)?),
+                Location::Path(path) => {
+                    require(&path)?;
+                    ips::open_origin(path)?
+                }
+            });
         }
         if self.origins.is_empty() {
             for location in baseline::origins(&proto)? {

@@ -18,11 +18,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use ips::{Packages, Timestamp};
+use ips::{Location, Packages, Timestamp};
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::network::{Network, is_url};
+use crate::network::Network;
 use crate::printer::Printer;
 
 /// Work on IPS packages, without pkg(7).
@@ -78,8 +78,8 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 
 /// Opens an image, a repository, a package archive or a depot.
 fn open(place: &Path, network: &Network) -> Result<Packages, Failure> {
-    if is_url(place) {
-        return Ok(Packages::Origin(Box::new(network.open(&place.to_string_lossy())?)));
+    if let Location::Depot(address) = Location::of(place) {
+        return Ok(Packages::Origin(Box::new(network.open(&address)?)));
     }
     if !place.exists() {
         return Err(Failure::missing(format!("{} is missing", place.display())));

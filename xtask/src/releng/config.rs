@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
+use ips::Location;
 use proto::Digest;
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::network::is_url;
 
 /// A whole `releng.toml`. Relative paths are relative to the file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -329,7 +329,7 @@ impl Config {
     fn resolve(&mut self, base: &Path) {
         self.directory = Some(base.to_owned());
         let below = |path: &mut PathBuf| {
-            if !is_url(path) {
+            if !Location::of(&path).is_depot() {
                 *path = base.join(&*path);
             }
         };

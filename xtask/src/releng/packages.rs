@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use depot::Depot;
-use ips::{Fmri, Lock, LockOrigin, Origin, Timestamp};
+use ips::{Fmri, Location, Lock, LockOrigin, Origin, Timestamp};
 use jobs::JobError;
 use proto::Digest;
 
 use super::config::Config;
 use crate::failure::Failure;
-use crate::network::{Network, is_url};
+use crate::network::Network;
 
 /// The origins of a run: those of the config, and repositories that the run itself makes.
 #[derive(Debug, Clone, Default)]
@@ -48,8 +48,8 @@ impl Origins {
         let mut origins =
             Self { lock: lock.cloned(), _network: network.clone(), ..Self::default() };
         for path in &config.packages.origins {
-            if is_url(path) {
-                origins.open_depot(path, network)?;
+            if let Location::Depot(address) = Location::of(path) {
+                origins.open_depot(address, network)?;
                 continue;
             }
             if !path.exists() {
@@ -69,15 +69,14 @@ impl Origins {
                 None => publishers(&*ips::open_origin(&path).map_err(Failure::usage)?),
             };
             for publisher in &publishers {
-                origins.add_publisher(publisher, &path);
+                origins.add_publisher(publisher, file_uri(&path));
             }
             origins.sources.push(Source { path, depot: None, name: Some(name), publishers });
         }
         Ok(origins)
     }
 
-    fn open_depot(&mut self, path: &Path, network: &Network) -> Result<(), Failure> {
-        let name = path.to_string_lossy().into_owned();
+    fn open_depot(&mut self, name: String, network: &Network) -> Result<(), Failure> {
         let locked = self.lock.as_ref().and_then(|lock| {
             let origin = lock.origins().iter().find(|origin| origin.location == name)?;
             let ours = lock.packages().iter().filter(|package| package.origin == name);
@@ -91,26 +90,22 @@ impl Origins {
         };
         let publishers: Vec<String> = depot.publishers().map(str::to_owned).collect();
         for publisher in &publishers {
-            self.add_publisher(publisher, path);
+            self.add_publisher(publisher, name.clone());
         }
-        let (path, depot) = (path.to_owned(), Some(depot));
+        let (path, depot) = (PathBuf::from(&name), Some(depot));
         self.sources.push(Source { path, depot, name: Some(name), publishers });
         Ok(())
     }
 
     /// Adds a repository that is not there yet.
     pub(crate) fn add(&mut self, publisher: &str, path: &Path) {
-        self.add_publisher(publisher, path);
+        self.add_publisher(publisher, file_uri(path));
         let publishers = vec![publisher.to_owned()];
         let path = path.to_owned();
         self.sources.push(Source { path, depot: None, name: None, publishers });
     }
 
-    fn add_publisher(&mut self, name: &str, path: &Path) {
-        let uri = match is_url(path) {
-            true => path.display().to_string(),
-            false => format!("file://{}", path.display()),
-        };
+    fn add_publisher(&mut self, name: &str, uri: String) {
         match self.publishers.iter_mut().find(|(there, _)| there == name) {
             Some((_, uris)) => uris.push(uri),
             None => self.publishers.push((name.to_owned(), vec![uri])),
@@ -160,6 +155,10 @@ impl Origins {
         };
         self.sources.iter().map(open).collect()
     }
+}
+
+fn file_uri(path: &Path) -> String {
+    format!("file://{}", path.display())
 }
 
 /// Opened origins as libraries take them.

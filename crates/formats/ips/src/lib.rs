@@ -47,6 +47,7 @@ mod import;
 mod install;
 mod json;
 mod link;
+mod location;
 mod lock;
 mod manifest;
 mod mogrify;
@@ -84,6 +85,7 @@ pub use install::{
     purge_history, set_properties, set_publisher, uninstall,
 };
 pub use link::{link_target, normal_path};
+pub use location::Location;
 pub use lock::{Change, ChangeKind, Lock, LockOrigin, LockedOrigin, LockedPackage, diff};
 pub use manifest::{Line, Manifest};
 pub use mogrify::{Located, Mogrified, Mogrify};
