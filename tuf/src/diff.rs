@@ -187,7 +187,10 @@ fn by_name(targets: &[ListedTarget]) -> BTreeMap<String, &ListedTarget> {
             continue;
         }
         let key = match &target.tags {
-            Some(tags) if kind != Some("measurement_corpus") => tags_text(tags),
+            // In the newer format nothing but the name tells corpora apart.
+            Some(tags) if kind != Some("measurement_corpus") || tags.contains_key("name") => {
+                tags_text(tags)
+            }
             _ => target.name.clone(),
         };
         // A repository with equal tags twice is refused by `verify`; here both are shown.

@@ -128,7 +128,7 @@ pub(crate) struct Targets {
 
 impl Targets {
     pub(crate) fn of(opened: &Opened, zip: &Path) -> Result<Self, Error> {
-        let Some(document) = &opened.document else {
+        let Some(document) = opened.document.as_ref().filter(|_| !opened.older) else {
             return Err(refuse(
                 zip,
                 "it is of format v1, whose composite artifacts cannot be changed; build it again"

@@ -72,6 +72,7 @@ mod merge;
 mod metadata;
 mod names;
 mod output;
+mod phase2;
 mod plan;
 mod problem;
 mod refresh;

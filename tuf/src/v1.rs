@@ -14,5 +14,5 @@ mod manifest;
 mod stand_in;
 
 pub use build::{V1BuildOptions, build_v1};
-pub(crate) use check::{Good, check};
+pub(crate) use check::{Good, check, read_document};
 pub use manifest::{V1Artifact, V1Manifest, V1Part, V1Source, V1Zone};

@@ -23,6 +23,7 @@ pub(crate) use metadata::check_roots;
 #[cfg(feature = "fuzzing")]
 pub(crate) use metadata::fuzzing;
 pub(crate) use open::{Opened, OpenedTarget, open, open_zip};
+pub(crate) use targets::Found;
 
 /// The largest sum of unpacked entries that is looked at.
 const UNPACKED_LIMIT: u64 = 16 << 30;

@@ -6,7 +6,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::forge::Forge;
-use common::{BUILD_TIME, Sample, VERSION, build_time, zone_image};
+use common::{BUILD_TIME, Sample, VERSION, boot_image, build_time, zone_image};
 use proto::Digest;
 use serde_json::{Value, json};
 use tuf::{
@@ -329,7 +329,26 @@ fn artifacts_that_lie_are_refused() {
         }
         common::gzip(&tar.into_inner().unwrap())
     };
+    let os = |image: Vec<u8>| {
+        let mut tar = tar::Builder::new(Vec::new());
+        common::tar_member(&mut tar, "oxide.json", br#"{"v":"1","t":"os"}"#);
+        let parts =
+            [("cosmo.rom", b"a".to_vec()), ("gimlet.rom", b"b".to_vec()), ("zfs.img", image)];
+        for (name, bytes) in parts {
+            common::tar_member(&mut tar, &format!("image/{name}"), &bytes);
+        }
+        common::gzip(&tar.into_inner().unwrap())
+    };
+    let image = |name, compress| boot_image(&[3; 10_000], name, compress);
+    let mut damaged = image("ci", false);
+    damaged[9000] ^= 1;
+    let mut cut = image("recovery", true);
+    cut.pop();
     for (id, name, bytes) in [
+        ("artifact-contents", &host[..], os(vec![1; 5000])),
+        ("artifact-contents", &host, os(damaged)),
+        ("artifact-contents", &host, os(cut)),
+        ("artifact-contents", &host, os(image("recovery", false))),
         ("artifact-contents", rot, slots(("1.0.0", "a"), ("1.0.1", "b"))),
         ("artifact-contents", rot, slots(("1.0.0", "b"), ("1.0.0", "a"))),
         ("artifact-contents", sp, other("2.0.0")),
@@ -364,9 +383,44 @@ fn artifacts_that_lie_are_refused() {
     }
     let mut forge = v2_names(&zip);
     forge.target(rot, slots(("1.0.0", "a"), ("1.0.0", "b")));
+    // Odd, and installed all the same.
+    forge.target(&format!("trampoline-trampoline-{VERSION}.tar.gz"), os(image("ci", true)));
     let path = sample.path().join("sound.zip");
     std::fs::write(&path, forge.zip().bytes()).unwrap();
-    assert_eq!(verify(&path).outcome(), Outcome::Ok);
+    let report = verify(&path);
+    assert_eq!(report.outcome(), Outcome::Ok, "{report}");
+    assert!(report.warnings[0].reason.contains("names itself \"ci\""), "{report}");
+}
+
+#[test]
+fn composite_artifacts_are_compared_file_by_file() {
+    let sample = Sample::new();
+    let (zip, _) = built(&sample);
+    let old = sample.path().join("old.zip");
+    std::fs::rename(&zip, &old).unwrap();
+    let text = manifest(&sample).replace(VERSION, "21.0.0");
+    let nexus = zone_image("nexus", VERSION, b"changed");
+    std::fs::write(sample.path().join("nexus.tar.gz"), nexus).unwrap();
+    std::fs::write(sample.path().join("host/cosmo.rom"), b"another ROM").unwrap();
+    tuf::build_v1(&options(&sample, &text).unwrap()).unwrap();
+    let open = |path: &Path| Repository::open(path, None).unwrap();
+    let text = tuf::diff(&open(&old), &open(&zip)).unwrap().to_string();
+    let lines: Vec<_> = text.lines().collect();
+    // Names of targets have versions in them: what belongs together is found by kind and name.
+    let wanted = [
+        "~ system version: ",
+        "~ kind=control_plane,name=control-plane, target ",
+        "    ~ zones/renamed.tar.gz contents",
+        "    ~ zones/renamed.tar.gz: root/opt/file contents",
+        "~ kind=host,name=host, target ",
+        "    ~ image/cosmo.rom contents",
+        "~ kind=trampoline,name=trampoline, target ",
+    ];
+    assert_eq!(lines.len(), wanted.len(), "{text}");
+    for (line, wanted) in lines.iter().zip(wanted) {
+        assert!(line.starts_with(wanted), "{wanted:?} in {text}");
+    }
+    assert!(lines[6].ends_with(&format!("version {VERSION} -> 21.0.0")), "{text}");
 }
 
 /// The repository with names that the forge knows, signed again.

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Cursor, Read};
 
+use boot_image::phase2::Header;
 use hubris::ImageName;
 use proto::Digest;
 
 use super::composite;
 use super::document::{Artifacts, Installinator, Listed};
 use super::kind::{self, Make};
-use crate::Artifact;
-use crate::documents::ARTIFACTS_V1;
+use crate::documents::{ARTIFACTS_V1, ArtifactsDocument};
 use crate::names::{check_system_version, check_version};
 use crate::problem::{Findings, ProblemId};
-use crate::strict_json;
+use crate::verify::Found;
 use crate::zip::{Archive, Entry};
+use crate::{Artifact, phase2, strict_json};
 
 /// Files that are read whole.
 const LIMIT: u64 = 64 << 20;
@@ -67,7 +68,13 @@ pub(crate) fn check(
         // What is not as signed is reported; what is not signed is not there.
         let Some(target_file) = good.get(target.as_str()) else { continue };
         let members = match contents(archive, &target_file.entry, listed, make)? {
-            Ok(members) => members,
+            Ok((members, image)) => {
+                if let Some(header) = image {
+                    let variant = kind::variant(&listed.kind);
+                    phase2::check_use(&header, variant, target, findings);
+                }
+                members
+            }
             Err(reason) => {
                 findings.problem(ProblemId::ArtifactContents, target, reason);
                 continue;
@@ -107,12 +114,32 @@ pub(crate) fn check(
     for name in signed.iter().filter(|name| !names.contains(*name) && **name != ARTIFACTS_V1) {
         findings.warning(ProblemId::ExtraTarget, *name, "is a target that is no artifact");
     }
-    let artifacts = document.artifacts.iter().map(|listed| Artifact {
-        target_name: listed.target.clone(),
-        version: listed.version.clone(),
-        tags: listed.tags(),
-    });
-    Ok(Some((document.system_version.clone(), artifacts.collect())))
+    let ArtifactsDocument { system_version, artifacts, .. } = document.into_newer();
+    Ok(Some((system_version, artifacts)))
+}
+
+/// Reads `artifacts.json`, for who opens a repository. That it is not as signed is told by who
+/// reads all targets.
+pub(crate) fn read_document(
+    archive: &Archive,
+    found: &[Found<'_>],
+    findings: &mut Findings,
+) -> io::Result<Option<ArtifactsDocument>> {
+    let Some(target) = found.iter().find(|target| target.name == ARTIFACTS_V1) else {
+        return Ok(None);
+    };
+    let Some(entry) = target.entry else { return Ok(None) };
+    let Ok(bytes) = whole(archive, entry)? else { return Ok(None) };
+    if Some(Digest::of(&bytes)) != target.sha256 {
+        return Ok(None);
+    }
+    match parse::<Artifacts>(&bytes) {
+        Ok(document) => Ok(Some(document.into_newer())),
+        Err(reason) => {
+            findings.problem(ProblemId::ArtifactsDocument, ARTIFACTS_V1, reason);
+            Ok(None)
+        }
+    }
 }
 
 /// Names, versions and kinds.
@@ -136,24 +163,28 @@ fn check_words(listed: &Listed, findings: &mut Findings) {
     }
 }
 
+/// The members of a composite artifact, and the header of the phase-2 image among them.
+type Members = (Vec<(String, Digest)>, Option<Header>);
+
 /// Looks at what an artifact is. Returns the members of a composite one.
 fn contents(
     archive: &Archive,
     entry: &Entry,
     listed: &Listed,
     make: Make,
-) -> io::Result<Result<Vec<(String, Digest)>, String>> {
+) -> io::Result<Result<Members, String>> {
+    let none = || (Vec::new(), None);
     Ok(match make {
         Make::Os | Make::ControlPlane => members(archive.reader(entry), make),
         Make::Rot => members(archive.reader(entry), make).and_then(|members| {
             check_slots(archive.reader(entry), &listed.version).map(|()| members)
         }),
-        Make::Document => Ok(Vec::new()),
+        Make::Document => Ok(none()),
         Make::File => match whole(archive, entry)? {
             Err(reason) => Err(reason),
             Ok(bytes) => {
                 version(&listed.kind, bytes).and_then(|version| match version == listed.version {
-                    true => Ok(Vec::new()),
+                    true => Ok(none()),
                     false => Err(format!(
                         "{ARTIFACTS_V1} gives its version as {:?}, its contents say {version:?}",
                         listed.version
@@ -202,10 +233,7 @@ fn version(kind: &str, bytes: Vec<u8>) -> Result<String, String> {
 }
 
 /// The members that a rack uses of a composite archive, all of which it must have.
-pub(super) fn members(
-    reader: impl Read + Send,
-    make: Make,
-) -> Result<Vec<(String, Digest)>, String> {
+pub(super) fn members(reader: impl Read + Send, make: Make) -> Result<Members, String> {
     let wanted = kind::members(make);
     let is_wanted = |name: &str| match make {
         Make::ControlPlane => {
@@ -213,17 +241,17 @@ pub(super) fn members(
         }
         _ => wanted.contains(&name),
     };
-    let (archive_type, found) = composite::digests(reader, is_wanted)?;
+    let composite::Found { archive_type, members, image } = composite::read(reader, is_wanted)?;
     if archive_type != kind::archive_type(make) {
         return Err(format!(
             "its oxide.json says it is of type {archive_type}, it should be {}",
             kind::archive_type(make)
         ));
     }
-    match wanted.iter().find(|name| !found.iter().any(|(there, _)| there == *name)) {
+    match wanted.iter().find(|name| !members.iter().any(|(there, _)| there == *name)) {
         Some(missing) => Err(format!("has no {missing}")),
-        None if found.is_empty() => Err("has no zones".to_owned()),
-        None => Ok(found),
+        None if members.is_empty() => Err("has no zones".to_owned()),
+        None => Ok((members, image.transpose()?)),
     }
 }
 
@@ -270,11 +298,13 @@ fn json<T: serde::de::DeserializeOwned>(
     archive: &Archive,
     entry: &Entry,
 ) -> io::Result<Result<T, String>> {
-    Ok(whole(archive, entry)?.and_then(|bytes| {
-        strict_json::parse(&bytes)
-            .and_then(serde_json::from_value)
-            .map_err(|error| format!("cannot be understood: {error}"))
-    }))
+    Ok(whole(archive, entry)?.and_then(|bytes| parse(&bytes)))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    strict_json::parse(bytes)
+        .and_then(serde_json::from_value)
+        .map_err(|error| format!("cannot be understood: {error}"))
 }
 
 fn whole(archive: &Archive, entry: &Entry) -> io::Result<Result<Vec<u8>, String>> {

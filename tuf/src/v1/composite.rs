@@ -3,14 +3,16 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use boot_image::phase2::Header;
 use gzip::{GzipWriter, Level};
 use oxide_archive::{METADATA_NAME, Writer};
 use proto::{Digest, Mtime};
 use sha2::Digest as _;
 
-use crate::Error;
+use super::kind::PHASE_2;
 use crate::inputs::PinnedFile;
 use crate::zip::Streamed;
+use crate::{Error, phase2};
 
 /// What becomes a member.
 pub(super) struct Member {
@@ -77,15 +79,25 @@ pub(super) fn write(
     Ok((noted.streamed(), digests))
 }
 
-/// The digests of members of an archive that is there.
-pub(crate) fn digests(
+/// What there is of an archive.
+pub(crate) struct Found {
+    pub(crate) archive_type: String,
+    /// Names and digests of members.
+    pub(crate) members: Vec<(String, Digest)>,
+    /// The header of the phase-2 image, if that is one of them and good, or what is wrong with it.
+    pub(crate) image: Option<Result<Header, String>>,
+}
+
+/// Reads the members that are wanted of an archive that is there.
+pub(crate) fn read(
     reader: impl Read + Send,
     wanted: impl Fn(&str) -> bool,
-) -> Result<(String, Vec<(String, Digest)>), String> {
+) -> Result<Found, String> {
     let refuse = |error: oxide_archive::Error| format!("is no gzip tar: {error}");
     let mut archive = oxide_archive::open_stream(reader, "it").map_err(refuse)?;
     let mut archive_type = None;
     let mut found = Vec::new();
+    let mut image = None;
     let mut buffer = vec![0; 64 << 10];
     while let Some(member) = archive.next_member().map_err(refuse)? {
         let name = String::from_utf8_lossy(&member.name).into_owned();
@@ -99,21 +111,31 @@ pub(crate) fn digests(
                 .map_err(|error| format!("its oxide.json cannot be read: {error}"))?;
             archive_type = json.get("t").and_then(|t| t.as_str()).map(str::to_owned);
         } else if wanted(&name) {
+            let mut stream = (name == PHASE_2).then(phase2::Stream::default);
             let mut sha256 = sha2::Sha256::new();
             loop {
-                match archive.read_data(&mut buffer).map_err(refuse)? {
-                    0 => break,
-                    count => sha256.update(&buffer[..count]),
+                let count = archive.read_data(&mut buffer).map_err(refuse)?;
+                match (&mut stream, &buffer[..count]) {
+                    (_, []) => break,
+                    (Some(stream), bytes) => stream.update(bytes),
+                    (None, bytes) => sha256.update(bytes),
                 }
             }
             if found.iter().any(|(other, _)| *other == name) {
                 return Err(format!("has the member {name} twice"));
             }
-            found.push((name, Digest(sha256.finalize().into())));
+            let digest = match stream.map(phase2::Stream::finish) {
+                Some((digest, judged)) => {
+                    image = Some(judged.map_err(|reason| format!("{name}: {reason}")));
+                    digest
+                }
+                None => Digest(sha256.finalize().into()),
+            };
+            found.push((name, digest));
         }
     }
     let archive_type = archive_type.ok_or("has no oxide.json that says what it is")?;
-    Ok((archive_type, found))
+    Ok(Found { archive_type, members: found, image })
 }
 
 /// Notes what is written through it.

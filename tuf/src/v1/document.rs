@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use proto::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::Artifact;
+use crate::documents::ArtifactsDocument;
+
 /// `artifacts.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +24,22 @@ pub(crate) struct Listed {
     pub(crate) version: String,
     pub(crate) kind: String,
     pub(crate) target: String,
+}
+
+impl Artifacts {
+    /// What the newer format would say, for listings and comparisons.
+    pub(crate) fn into_newer(self) -> ArtifactsDocument {
+        let artifacts = self.artifacts.into_iter().map(|listed| Artifact {
+            tags: listed.tags(),
+            target_name: listed.target,
+            version: listed.version,
+        });
+        ArtifactsDocument {
+            system_version: self.system_version,
+            artifacts: artifacts.collect(),
+            metadata: BTreeMap::new(),
+        }
+    }
 }
 
 impl Listed {

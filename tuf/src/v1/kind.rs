@@ -1,5 +1,7 @@
 //! The kinds of the older format.
 
+use crate::artifact::Variant;
+
 /// What a kind is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Make {
@@ -33,6 +35,9 @@ const KINDS: [(&str, Make, bool); 14] = [
     ("trampoline", Make::Os, true),
 ];
 
+/// The member of an OS image that is its ramdisk.
+pub(crate) const PHASE_2: &str = "image/zfs.img";
+
 /// What a kind is made of, if it is known.
 pub(crate) fn make(kind: &str) -> Option<Make> {
     KINDS.iter().find(|(name, ..)| *name == kind).map(|(_, make, _)| *make)
@@ -43,11 +48,19 @@ pub(crate) fn required() -> impl Iterator<Item = &'static str> {
     KINDS.iter().filter(|(.., required)| *required).map(|(name, ..)| *name)
 }
 
+/// Which of the two OS images a kind is.
+pub(crate) fn variant(kind: &str) -> Variant {
+    match kind {
+        "trampoline" => Variant::Recovery,
+        _ => Variant::Host,
+    }
+}
+
 /// The members of a composite archive in their order, after `oxide.json`; none for zones, whose
 /// names are their own.
 pub(crate) fn members(make: Make) -> &'static [&'static str] {
     match make {
-        Make::Os => &["image/cosmo.rom", "image/gimlet.rom", "image/zfs.img"],
+        Make::Os => &["image/cosmo.rom", "image/gimlet.rom", PHASE_2],
         Make::Rot => &["archive-a.zip", "archive-b.zip"],
         _ => &[],
     }
@@ -70,7 +83,7 @@ pub(crate) fn unit(kind: &str, member: &str) -> String {
     match member {
         "archive-a.zip" => format!("{board}_rot_image_a"),
         "archive-b.zip" => format!("{board}_rot_image_b"),
-        "image/zfs.img" => format!("{kind}_phase_2"),
+        PHASE_2 => format!("{kind}_phase_2"),
         "image/cosmo.rom" => format!("cosmo_{kind}_phase_1"),
         "image/gimlet.rom" => format!("gimlet_{kind}_phase_1"),
         zone if zone.starts_with("zones/") => "zone".to_owned(),

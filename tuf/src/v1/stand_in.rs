@@ -2,7 +2,7 @@
 
 use hubris::Fake;
 
-use super::kind::{Make, members};
+use super::kind::{Make, PHASE_2, members};
 use crate::fakes;
 
 /// The parts of a stand-in for an artifact of a kind; a single one without a name is all of it.
@@ -29,7 +29,7 @@ pub(super) fn parts(
 pub(super) fn part(kind: &str, name: &str, version: &str, size: u64) -> Result<Vec<u8>, String> {
     let what = format!("{kind} {name}");
     match name {
-        "image/zfs.img" => {
+        PHASE_2 => {
             let image = if kind == "trampoline" { "recovery fake" } else { "fake" };
             fakes::phase_2(&what, image, size)
         }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Target;
-use super::targets::{Contents, is_stand_in};
+use super::targets::Contents;
 use crate::artifact::{Artifact, Kind, Variant, tags_text};
 use crate::documents::{ARTIFACTS, ArtifactsDocument, InstallinatorDocument};
 use crate::inputs::BoardRoms;
 use crate::names::{check_system_version, check_version};
+use crate::phase2;
 use crate::problem::{Findings, ProblemId};
 
 pub(super) fn check(
@@ -147,22 +148,7 @@ fn check_one(
             }
         }
         (Some(Contents::Phase2(Ok(header))), Kind::OsPhase2 { variant }) => {
-            let named_recovery = header.name.starts_with("recovery");
-            if named_recovery != (*variant == Variant::Recovery) {
-                let reason = format!(
-                    "is the {variant} image by its tags and names itself {:?} in its header",
-                    header.name
-                );
-                // A recovery image installed as the host is a rack that does not come up.
-                match named_recovery {
-                    true => findings.problem(ProblemId::ArtifactContents, name, reason),
-                    false => findings.warning(ProblemId::ArtifactContents, name, reason),
-                }
-            }
-            if is_stand_in(header) {
-                let reason = "is the published tool's stand-in for an image; no rack boots from it";
-                findings.warning(ProblemId::ArtifactStandIn, name, reason);
-            }
+            phase2::check_use(header, *variant, name, findings);
         }
         (Some(Contents::Described(Ok(described))), kind) => {
             if described.kind.as_ref() != Some(kind) {

@@ -10,10 +10,10 @@ use proto::Digest;
 use serde_json::Value;
 
 use super::{metadata, targets};
-use crate::Error;
 use crate::documents::{ARTIFACTS, ArtifactsDocument};
 use crate::problem::{Findings, Problem, ProblemId};
 use crate::zip::{Archive, Entry};
+use crate::{Error, v1};
 
 /// A repository whose container and metadata are good.
 pub(crate) struct Opened {
@@ -29,8 +29,10 @@ pub(crate) struct Opened {
     pub(crate) role: Value,
     /// The targets by name.
     pub(crate) targets: BTreeMap<String, OpenedTarget>,
-    /// `artifacts-v2.json`; a repository of the older format has none.
+    /// `artifacts-v2.json`, or what a repository of the older format has instead.
     pub(crate) document: Option<ArtifactsDocument>,
+    /// Whether it is of the older format.
+    pub(crate) older: bool,
     pub(crate) warnings: Vec<Problem>,
 }
 
@@ -93,10 +95,11 @@ fn read(
         ));
     }
     targets::check_case(&role, findings);
-    let document = if role.targets.contains_key(ARTIFACTS) {
-        targets::read_document(&archive, &found, findings)?
+    let older = !role.targets.contains_key(ARTIFACTS);
+    let document = if older {
+        v1::read_document(&archive, &found, findings)?
     } else {
-        None
+        targets::read_document(&archive, &found, findings)?
     };
     let mut targets = BTreeMap::new();
     for target in found {
@@ -118,6 +121,7 @@ fn read(
         role: role.role,
         targets,
         document,
+        older,
         warnings: Vec::new(),
     }))
 }

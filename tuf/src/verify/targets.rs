@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use boot_image::phase2::{HEADER_SIZE, Header};
+use boot_image::phase2::Header;
 use proto::Digest;
 use rayon::prelude::*;
 use sha2::Digest as _;
@@ -15,6 +15,7 @@ use crate::documents::{ARTIFACTS, ARTIFACTS_V1, ArtifactsDocument, Installinator
 use crate::inputs::firmware::{Described, Firmware};
 use crate::inputs::{corpus, read_layer};
 use crate::names::check_name;
+use crate::phase2;
 use crate::problem::{Findings, ProblemId};
 use crate::strict_json;
 use crate::v1::Good;
@@ -49,11 +50,11 @@ pub(super) enum Contents {
 }
 
 /// A target that was found in the zip.
-pub(super) struct Found<'a> {
-    pub(super) name: &'a str,
+pub(crate) struct Found<'a> {
+    pub(crate) name: &'a str,
     pub(super) signed: &'a SignedTarget,
-    pub(super) sha256: Option<Digest>,
-    pub(super) entry: Option<&'a Entry>,
+    pub(crate) sha256: Option<Digest>,
+    pub(crate) entry: Option<&'a Entry>,
 }
 
 /// Checks every target, several at once; the order of the findings does not depend on that.
@@ -226,15 +227,15 @@ fn read_target(
 ) -> io::Result<ReadTarget> {
     let mut result = ReadTarget::default();
     let Some(entry) = target.entry else { return Ok(result) };
+    let mut image = matches!(kind, Some(Kind::OsPhase2 { .. })).then(phase2::Stream::default);
     let mut sha256 = sha2::Sha256::new();
     let mut sha512 = target.signed.hashes.contains_key("sha512").then(sha2::Sha512::new);
-    let mut boot = matches!(kind, Some(Kind::OsPhase2 { .. })).then(BootCheck::default);
     let read = archive.stream(entry, |chunk| {
         if let Some(sha512) = &mut sha512 {
             sha512.update(chunk);
         }
-        match &mut boot {
-            Some(boot) => boot.update(chunk, &mut sha256),
+        match &mut image {
+            Some(image) => image.update(chunk),
             None => sha256.update(chunk),
         }
     })?;
@@ -242,8 +243,12 @@ fn read_target(
         result.problems.push((ProblemId::ZipData, reason));
         return Ok(result);
     }
+    let (sha256, image) = match image.map(phase2::Stream::finish) {
+        Some((sha256, judged)) => (sha256, Some(judged)),
+        None => (Digest(sha256.finalize().into()), None),
+    };
     let real = [
-        ("sha256", Some(hex::encode(sha256.finalize()))),
+        ("sha256", Some(sha256.to_string())),
         ("sha512", sha512.map(|sha512| hex::encode(sha512.finalize()))),
     ];
     for (algorithm, signed) in &target.signed.hashes {
@@ -262,13 +267,14 @@ fn read_target(
     if !result.problems.is_empty() || target.sha256.is_none() {
         return Ok(result);
     }
+    if let Some(judged) = image {
+        result.contents = Some(Contents::Phase2(judged));
+        return Ok(result);
+    }
     result.contents = Some(match kind {
         Some(Kind::Zone { .. }) => Contents::Zone(
             read_layer(archive.reader(entry)).map(|layer| (layer.package, layer.version)),
         ),
-        Some(Kind::OsPhase2 { .. }) => {
-            Contents::Phase2(boot.unwrap_or_default().finish(entry.size))
-        }
         Some(Kind::InstallinatorDocument) => {
             Contents::Installinator(read_whole(archive, entry, DOCUMENT_LIMIT)?.and_then(|bytes| {
                 strict_json::parse(&bytes)
@@ -308,135 +314,4 @@ fn firmware(archive: &Archive, entry: &Entry, firmware: Firmware) -> io::Result<
         }
         firmware.describe(&archive.caboose)
     })))
-}
-
-/// Checks a phase-2 image as it streams past: its header, and the hash in it over the data.
-#[derive(Default)]
-struct BootCheck {
-    first: Vec<u8>,
-    header: Option<Result<Header, String>>,
-    inflate: Option<flate2::Decompress>,
-    hash: sha2::Sha256,
-    length: u64,
-    failed: Option<String>,
-}
-
-impl BootCheck {
-    /// Takes the next bytes, and has `whole` hash them, too.
-    fn update(&mut self, mut chunk: &[u8], whole: &mut sha2::Sha256) {
-        if self.header.is_none() {
-            let wanted = HEADER_SIZE - self.first.len();
-            let (head, rest) = chunk.split_at(wanted.min(chunk.len()));
-            self.first.extend_from_slice(head);
-            whole.update(head);
-            chunk = rest;
-            if self.first.len() < HEADER_SIZE {
-                return;
-            }
-            let header = decode(&self.first);
-            if header.as_ref().is_ok_and(|header| header.compressed) {
-                self.inflate = Some(flate2::Decompress::new(true));
-            }
-            self.header = Some(header);
-        }
-        if self.failed.is_some() || !matches!(self.header, Some(Ok(_))) {
-            whole.update(chunk);
-            return;
-        }
-        match &mut self.inflate {
-            None => {
-                hash_both(whole, &mut self.hash, chunk);
-                self.length += chunk.len() as u64;
-            }
-            Some(inflate) => {
-                whole.update(chunk);
-                if let Err(problem) = inflate_into(inflate, chunk, |data| {
-                    self.hash.update(data);
-                    self.length += data.len() as u64;
-                }) {
-                    self.failed = Some(problem);
-                }
-            }
-        }
-    }
-
-    fn finish(self, size: u64) -> Result<Header, String> {
-        let header = self.header.unwrap_or_else(|| decode(&self.first))?;
-        if let Some(problem) = self.failed {
-            return Err(problem);
-        }
-        let data = size - HEADER_SIZE as u64;
-        if is_stand_in(&header) {
-            // Its sizes are what they are; of what is there the hash holds all the same.
-        } else if header.data_size != data {
-            return Err(format!(
-                "its header announces {} bytes of data, there are {data}",
-                header.data_size
-            ));
-        }
-        if header.image_size != self.length && !is_stand_in(&header) {
-            return Err(format!(
-                "its header announces an image of {} bytes, the data gives {}",
-                header.image_size, self.length
-            ));
-        }
-        let hash = Digest(self.hash.finalize().into());
-        if header.sha256 != hash {
-            return Err(format!(
-                "its header gives the image's sha256 as {}, it is {hash}",
-                header.sha256
-            ));
-        }
-        Ok(header)
-    }
-}
-
-/// Whether a header is that of the published tool's stand-in for an image, which announces more
-/// than there is.
-pub(super) fn is_stand_in(header: &Header) -> bool {
-    const SIZE: u64 = 4 << 20;
-    !header.compressed
-        && (header.data_size, header.image_size) == (SIZE, SIZE)
-        && header.name.ends_with(" fake123/789fake 1986-12-28 01:23")
-}
-
-/// Gives the same bytes to two hashes by turns, block by block: neither waits for its own last
-/// block then, and a processor does much of both at once.
-fn hash_both(one: &mut sha2::Sha256, other: &mut sha2::Sha256, bytes: &[u8]) {
-    for block in bytes.chunks(64) {
-        one.update(block);
-        other.update(block);
-    }
-}
-
-fn decode(first: &[u8]) -> Result<Header, String> {
-    let block: &[u8; HEADER_SIZE] =
-        first.try_into().map_err(|_| "is shorter than the header of a phase-2 image".to_owned())?;
-    Header::decode(block).map_err(|problem| format!("as a phase-2 image: {problem}"))
-}
-
-/// Inflates a piece of a zlib stream.
-fn inflate_into(
-    inflate: &mut flate2::Decompress,
-    mut chunk: &[u8],
-    mut sink: impl FnMut(&[u8]),
-) -> Result<(), String> {
-    let mut out = vec![0; 256 << 10];
-    loop {
-        let (read, written) = (inflate.total_in(), inflate.total_out());
-        let status = inflate
-            .decompress(chunk, &mut out, flate2::FlushDecompress::None)
-            .map_err(|error| format!("its compressed data is damaged: {error}"))?;
-        let read = (inflate.total_in() - read) as usize;
-        let written = (inflate.total_out() - written) as usize;
-        sink(&out[..written]);
-        chunk = &chunk[read..];
-        match status {
-            flate2::Status::StreamEnd if chunk.is_empty() => return Ok(()),
-            flate2::Status::StreamEnd => return Err("bytes follow its compressed data".to_owned()),
-            _ if read == 0 && written == 0 => return Ok(()),
-            _ if chunk.is_empty() && written < out.len() => return Ok(()),
-            _ => {}
-        }
-    }
 }
