@@ -26,9 +26,41 @@ pub struct Build<'a> {
     pub cargo_home: &'a Path,
     /// Where cargo works and leaves the programs.
     pub target_directory: &'a Path,
-    /// The target triple: [`ILLUMOS`] where its standard library and a sysroot are, else the
-    /// host's.
-    pub target: &'a str,
+    /// What the programs are built for.
+    pub targets: &'a Targets,
+}
+
+/// The target triples of the brand's programs: [`ILLUMOS`] for those that can be built for it,
+/// else the host's. The hook program takes the standard library and a sysroot, the baseline
+/// generator a C compiler too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Targets {
+    /// That of the hook program.
+    pub hook: String,
+    /// That of the baseline generator.
+    pub baseline: String,
+}
+
+impl Targets {
+    /// What the summary of a run has to say; nothing where all is for illumos.
+    pub fn notice(&self) -> Option<String> {
+        let [hook, baseline] =
+            [&self.hook, &self.baseline].map(|target| Built::for_target(target).notice());
+        match (hook, baseline) {
+            (Some(notice), _) => Some(format!("the brand's programs are {notice}")),
+            (None, Some(notice)) => Some(format!("the brand's baseline generator is {notice}")),
+            (None, None) => None,
+        }
+    }
+}
+
+/// How the brand's programs are built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Builds {
+    /// What is to be run, in any order.
+    pub commands: Vec<CommandLine>,
+    /// The programs that are there when it is done.
+    pub programs: Programs,
 }
 
 /// A cargo command line.
@@ -40,8 +72,6 @@ pub struct CommandLine {
     pub environment: Vec<(&'static str, Option<OsString>)>,
     /// The directory to run in.
     pub directory: PathBuf,
-    /// The programs that are there when it is done.
-    pub programs: Programs,
 }
 
 /// The brand's programs.
@@ -53,9 +83,9 @@ pub struct Programs {
     pub baseline: PathBuf,
 }
 
-/// Profile settings of a shipped program. They are given on the command line because there they
-/// win over configuration files and the environment.
-const PROFILE: &[&str] = &[
+/// Settings of the profile `release` for a shipped program. They are given on the command line
+/// because there they win over configuration files and the environment.
+pub const PROFILE: &[&str] = &[
     "opt-level=3",
     "debug=false",
     "strip='symbols'",
@@ -71,26 +101,39 @@ const PROFILE: &[&str] = &[
 const REMOVED: &[&str] =
     &["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC"];
 
-/// The cargo command line that builds [`Programs`].
+/// The cargo command lines that build [`Programs`]: one, or one for each target.
 ///
 /// # Errors
 ///
 /// [`Error::Io`] when the registry in Cargo's home cannot be listed.
-pub fn build(options: &Build<'_>) -> Result<CommandLine, Error> {
+pub fn build(options: &Build<'_>) -> Result<Builds, Error> {
+    let Targets { hook, baseline } = options.targets;
+    let commands = if hook == baseline {
+        vec![command(options, &["brand", "baseline"], hook)?]
+    } else {
+        vec![command(options, &["brand"], hook)?, command(options, &["baseline"], baseline)?]
+    };
+    let built =
+        |target: &str, program| options.target_directory.join(target).join("release").join(program);
+    let programs = Programs { hook: built(hook, "brand"), baseline: built(baseline, "baseline") };
+    Ok(Builds { commands, programs })
+}
+
+fn command(options: &Build<'_>, programs: &[&str], target: &str) -> Result<CommandLine, Error> {
     let mut arguments: Vec<OsString> = Vec::new();
     for argument in ["build", "--locked", "--release"] {
         arguments.push(argument.into());
     }
-    for program in ["brand", "baseline"] {
+    for program in programs {
         for argument in ["--package", program, "--bin", program] {
             arguments.push(argument.into());
         }
     }
-    if options.target != ILLUMOS {
+    if target != ILLUMOS {
         // Such programs are only looked at, and what speaks HTTP takes minutes to compile.
         arguments.push("--no-default-features".into());
     }
-    arguments.extend(["--target".into(), options.target.into()]);
+    arguments.extend(["--target".into(), target.into()]);
     arguments.extend(["--target-dir".into(), options.target_directory.into()]);
     for setting in PROFILE {
         arguments.extend(["--config".into(), format!("profile.release.{setting}").into()]);
@@ -120,13 +163,7 @@ pub fn build(options: &Build<'_>) -> Result<CommandLine, Error> {
         ("CARGO_INCREMENTAL", Some("0".into())),
     ];
     environment.extend(REMOVED.iter().map(|name| (*name, None)));
-    let built = options.target_directory.join(options.target).join("release");
-    Ok(CommandLine {
-        arguments,
-        environment,
-        directory: options.workspace.into(),
-        programs: Programs { hook: built.join("brand"), baseline: built.join("baseline") },
-    })
+    Ok(CommandLine { arguments, environment, directory: options.workspace.into() })
 }
 
 /// Directories of unpacked crates. Their names hold a hash of the registry's address, which
@@ -147,13 +184,13 @@ fn registries(cargo_home: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-/// What the programs were built for.
+/// What a program was built for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Built {
-    /// illumos: they run where they are installed.
+    /// illumos: it runs where it is installed.
     ForIllumos,
-    /// The machine that built them, by its target triple: they cannot run where the packages are
-    /// installed, and everything that mentions the packages has to say so.
+    /// The machine that built it, by its target triple: it cannot run where its package is
+    /// installed, and everything that mentions the package has to say so.
     ForHost(String),
 }
 
@@ -173,10 +210,18 @@ impl Built {
 }
 
 /// Values of the macros that the package manifests use: `VERSION`, the component version and
-/// branch of all three packages, and `HOST_NOTICE`, the end of each summary.
-pub fn macros(version: &str, built: &Built) -> BTreeMap<String, String> {
-    let notice = built.notice().map_or_else(String::new, |notice| format!("; {notice}"));
-    BTreeMap::from([("VERSION".into(), version.into()), ("HOST_NOTICE".into(), notice)])
+/// branch of all three packages, and the ends of their summaries, `HOST_NOTICE` and, for the
+/// package of the baseline generator, `TOOLS_NOTICE`.
+pub fn macros(version: &str, targets: &Targets) -> BTreeMap<String, String> {
+    let notice = |target: &str| {
+        let notice = Built::for_target(target).notice();
+        notice.map_or_else(String::new, |notice| format!("; {notice}"))
+    };
+    BTreeMap::from([
+        ("VERSION".into(), version.into()),
+        ("HOST_NOTICE".into(), notice(&targets.hook)),
+        ("TOOLS_NOTICE".into(), notice(&targets.baseline)),
+    ])
 }
 
 /// A package to publish.
@@ -245,6 +290,10 @@ pub fn lay_out(packages: &[Package], directory: &Path) -> Result<(), Error> {
 mod tests {
     use super::*;
 
+    fn targets(hook: &str, baseline: &str) -> Targets {
+        Targets { hook: hook.into(), baseline: baseline.into() }
+    }
+
     #[test]
     fn each_file_action_has_a_source_and_each_source_an_action() {
         let room = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -272,7 +321,8 @@ mod tests {
 
     #[test]
     fn every_macro_of_the_manifests_has_a_value() {
-        let values = macros("1.0.42", &Built::for_target("x86_64-unknown-linux-gnu"));
+        let values =
+            macros("1.0.42", &targets("x86_64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"));
         let programs = Programs { hook: "h".into(), baseline: "b".into() };
         for package in packages(Path::new(env!("CARGO_MANIFEST_DIR")), &programs) {
             let manifest = std::fs::read_to_string(&package.manifest)
@@ -294,12 +344,14 @@ mod tests {
         for registry in ["mirror-0123", "index-4567"] {
             std::fs::create_dir_all(home.path().join("registry/src").join(registry))?;
         }
-        let line = build(&Build {
+        let targets = targets(ILLUMOS, ILLUMOS);
+        let built = build(&Build {
             workspace: Path::new("/w s"),
             cargo_home: home.path(),
             target_directory: Path::new("/w s/target/brand"),
-            target: ILLUMOS,
+            targets: &targets,
         })?;
+        let [line] = &built.commands[..] else { return Err("two commands".into()) };
         let home = home.path().display();
         let flags: Vec<_> = line
             .environment
@@ -320,7 +372,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            line.programs.hook,
+            built.programs.hook,
             Path::new("/w s/target/brand/x86_64-unknown-illumos/release/brand")
         );
         assert!(line.environment.contains(&("RUSTFLAGS", None)));
@@ -330,6 +382,42 @@ mod tests {
     #[test]
     fn a_build_for_illumos_says_nothing() {
         assert_eq!(Built::for_target(ILLUMOS), Built::ForIllumos);
-        assert_eq!(macros("1", &Built::ForIllumos)["HOST_NOTICE"], "");
+        assert_eq!(macros("1", &targets(ILLUMOS, ILLUMOS))["HOST_NOTICE"], "");
+        assert_eq!(targets(ILLUMOS, ILLUMOS).notice(), None);
+    }
+
+    /// There is a linker for illumos, but no C compiler.
+    #[test]
+    fn the_programs_may_have_different_targets() -> Result<(), Box<dyn std::error::Error>> {
+        let home = tempfile::tempdir()?;
+        let targets = targets(ILLUMOS, "x86_64-unknown-linux-gnu");
+        let built = build(&Build {
+            workspace: Path::new("/w"),
+            cargo_home: home.path(),
+            target_directory: Path::new("/t"),
+            targets: &targets,
+        })?;
+        let lines: Vec<String> = built
+            .commands
+            .iter()
+            .map(|line| line.arguments.join(" ".as_ref()).to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].contains(" brand ") && !lines[0].contains("baseline"), "{lines:?}");
+        assert!(lines[0].contains(&format!("--target {ILLUMOS}")), "{lines:?}");
+        assert!(lines[1].contains(" baseline ") && !lines[1].contains("brand"), "{lines:?}");
+        assert!(lines[1].contains("--no-default-features"), "{lines:?}");
+        let hook = Path::new("/t/x86_64-unknown-illumos/release/brand");
+        let baseline = Path::new("/t/x86_64-unknown-linux-gnu/release/baseline");
+        assert_eq!(built.programs, Programs { hook: hook.into(), baseline: baseline.into() });
+        let macros = macros("1", &targets);
+        assert_eq!(macros["HOST_NOTICE"], "");
+        assert_eq!(
+            macros["TOOLS_NOTICE"],
+            "; built for HOST, not illumos (x86_64-unknown-linux-gnu)"
+        );
+        let notice = targets.notice().ok_or("no notice")?;
+        assert!(notice.starts_with("the brand's baseline generator is built for HOST"), "{notice}");
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use brand::packaging::{Built, Programs, lay_out, macros, packages};
+use brand::packaging::{Programs, Targets, lay_out, macros, packages};
 use common::Result;
 use ips::{ActionKind, Origin, Publication, Repository, Timestamp};
 
@@ -21,7 +21,8 @@ fn publish(place: &Path, version: &str) -> Result<Repository> {
 
     let timestamp = Timestamp::from_epoch(1_700_000_000).ok_or("timestamp")?;
     let mut publication = Publication::new("helios-dev", timestamp);
-    publication.mogrify.macros = macros(version, &Built::for_target("x86_64-unknown-linux-gnu"));
+    let host = "x86_64-unknown-linux-gnu".to_owned();
+    publication.mogrify.macros = macros(version, &Targets { hook: host.clone(), baseline: host });
     publication.content.push(files);
     let mut repository = Repository::create(place.join("repo"), "helios-dev")?;
     let manifests: Vec<PathBuf> = packages.into_iter().map(|package| package.manifest).collect();

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::illumos::Illumos;
+use crate::illumos::{C_COMPILER, Illumos};
 use crate::printer::Printer;
 
 /// Say which tools and verifiers are here, with the fix for each that is not.
@@ -94,10 +94,11 @@ fn compiler() -> Finding {
     }
 }
 
-fn illumos() -> [Finding; 2] {
+fn illumos() -> [Finding; 3] {
     let target = brand::packaging::ILLUMOS;
     let illumos = Illumos::look();
     let links = illumos.links.then(|| "a program links".to_owned());
+    let compiles_c = illumos.compiles_c.then(|| "C compiles".to_owned());
     let or = "without it the hook is built for this host, and every summary says so";
     [
         Finding {
@@ -113,9 +114,20 @@ fn illumos() -> [Finding; 2] {
             found: links,
             required: false,
             fix: format!(
-                "unpack a sysroot of illumos (usr/include, lib, usr/lib) and name a linker that \
-                 uses it in CARGO_TARGET_X86_64_UNKNOWN_ILLUMOS_LINKER, such as a script with \
-                 `exec clang --target=x86_64-pc-solaris2.11 --sysroot=DIR -fuse-ld=lld \"$@\"`; {or}"
+                "unpack a sysroot of illumos (lib, usr/lib) and name a linker that uses it in \
+                 CARGO_TARGET_X86_64_UNKNOWN_ILLUMOS_LINKER, such as a script named illumos-clang \
+                 with `exec clang --target=x86_64-pc-solaris2.11 --sysroot=DIR -fuse-ld=lld \"$@\"`; {or}"
+            ),
+        },
+        Finding {
+            name: "illumos C compiler".to_owned(),
+            needed_for: "a baseline generator that runs on illumos".to_owned(),
+            found: compiles_c,
+            required: false,
+            fix: format!(
+                "with a sysroot that has usr/include, name a compiler that uses it in \
+                 {C_COMPILER}, such as `clang --target=x86_64-pc-solaris2.11 --sysroot=DIR`; \
+                 without it that program alone is built for this host, and its package says so"
             ),
         },
     ]

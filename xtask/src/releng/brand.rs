@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use brand::packaging::{self, Build, Built, Programs};
+use brand::packaging::{self, Build, Programs, Targets};
 use ips::{Fmri, Mogrify, PackageArchive, Publication, Repository, Timestamp};
 use jobs::{Context, Job, JobError};
 
@@ -25,7 +25,7 @@ pub(crate) struct Brand {
     pub(crate) repository: PathBuf,
     /// What summaries must say of the programs.
     pub(crate) notice: Option<String>,
-    target: String,
+    targets: Targets,
     cargo_home: PathBuf,
     archive: PathBuf,
     staging: PathBuf,
@@ -41,9 +41,8 @@ impl Brand {
         build_time: i64,
         offline: bool,
     ) -> Result<Self, Failure> {
-        let target = if Illumos::look().is_possible() {
-            packaging::ILLUMOS.to_owned()
-        } else {
+        let illumos = Illumos::look();
+        let host = || {
             let version = duct::cmd!("rustc", "-vV")
                 .dir(environment::workspace())
                 .read()
@@ -51,14 +50,21 @@ impl Brand {
             version
                 .lines()
                 .find_map(|line| line.strip_prefix("host: "))
-                .ok_or_else(|| Failure::new("`rustc -vV` does not name its host"))?
-                .to_owned()
+                .ok_or_else(|| Failure::new("`rustc -vV` does not name its host"))
+                .map(str::to_owned)
         };
-        let notice = Built::for_target(&target).notice();
+        let target = |possible| match possible {
+            true => Ok(packaging::ILLUMOS.to_owned()),
+            false => host(),
+        };
+        let targets = Targets {
+            hook: target(illumos.is_possible())?,
+            baseline: target(illumos.is_possible_with_c())?,
+        };
         Ok(Self {
             repository: set.join("brand/repo"),
-            notice: notice.map(|notice| format!("the brand's programs are {notice}")),
-            target,
+            notice: targets.notice(),
+            targets,
             cargo_home: environment::cargo_home(),
             archive: set.join("brand/omicron1-brand.p5p"),
             staging: work.join("brand"),
@@ -81,27 +87,31 @@ impl Brand {
 
     fn run(&self, job: &Context) -> Result<(), JobError> {
         let workspace = environment::workspace();
-        let line = packaging::build(&Build {
+        let built = packaging::build(&Build {
             workspace: &workspace,
             cargo_home: &self.cargo_home,
             target_directory: &environment::target_directory().join("brand"),
-            target: &self.target,
+            targets: &self.targets,
         })?;
-        let mut command =
-            job.command(environment::cargo()).arguments(&line.arguments).directory(&line.directory);
-        for (name, value) in &line.environment {
-            command = command.environment(name, value.as_deref());
+        for line in &built.commands {
+            let mut command = job
+                .command(environment::cargo())
+                .arguments(&line.arguments)
+                .directory(&line.directory);
+            for (name, value) in &line.environment {
+                command = command.environment(name, value.as_deref());
+            }
+            if self.offline {
+                command = command.environment("CARGO_NET_OFFLINE", Some("true".as_ref()));
+            }
+            command.run()?;
         }
-        if self.offline {
-            command = command.environment("CARGO_NET_OFFLINE", Some("true".as_ref()));
-        }
-        command.run()?;
 
-        let built = Built::for_target(&self.target);
         let timestamp = packages::date(self.build_time)?;
-        let sources = packaging::packages(&workspace.join("brand"), &line.programs);
+        let sources = packaging::packages(&workspace.join("brand"), &built.programs);
         let mut repository = Repository::create(&self.repository, PUBLISHER)?;
-        let published = publish(&mut repository, &sources, &self.staging, &built, timestamp)?;
+        let published =
+            publish(&mut repository, &sources, &self.staging, &self.targets, timestamp)?;
         for fmri in &published {
             job.log(format_args!("published {fmri}"));
         }
@@ -120,9 +130,10 @@ impl Brand {
             let absent = Programs { hook: PathBuf::new(), baseline: PathBuf::new() };
             let sources = packaging::packages(&environment::workspace().join("brand"), &absent);
             let mut repository = Repository::create(repository, PUBLISHER)?;
-            let built = Built::for_target(packaging::ILLUMOS);
+            let illumos = packaging::ILLUMOS.to_owned();
+            let targets = Targets { hook: illumos.clone(), baseline: illumos };
             let timestamp = packages::date(build_time)?;
-            publish(&mut repository, &sources, staging.path(), &built, timestamp)?;
+            publish(&mut repository, &sources, staging.path(), &targets, timestamp)?;
             Ok(())
         };
         Ok(published().map_err(|error| format!("the brand's packages: {error}"))?)
@@ -135,7 +146,7 @@ fn publish(
     repository: &mut Repository,
     sources: &[packaging::Package],
     staging: &Path,
-    built: &Built,
+    targets: &Targets,
     timestamp: Timestamp,
 ) -> Result<Vec<Fmri>, JobError> {
     for package in sources {
@@ -153,7 +164,7 @@ fn publish(
     }
     let publication = Publication {
         content: vec![staging.to_owned()],
-        mogrify: Mogrify { macros: packaging::macros(VERSION, built), ..Mogrify::default() },
+        mogrify: Mogrify { macros: packaging::macros(VERSION, targets), ..Mogrify::default() },
         ..Publication::new(PUBLISHER, timestamp)
     };
     let manifests: Vec<&PathBuf> = sources.iter().map(|package| &package.manifest).collect();
