@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::Error;
+use crate::operands::{Layer, Operands};
 use crate::state::{Command, State};
 
 /// What `brand --help` prints.
@@ -15,7 +16,8 @@ pub const USAGE: &str = "\
 usage: brand [-z NAME] [-R ZONEPATH] [--system-root DIR] [--json] SUBCOMMAND
 
 hooks, called by the zones framework:
-  install [--json] [LAYER ...]     make the zone root
+  install [--json] [--sha256 DIGEST ...] [LAYER ...]
+                                   make the zone root
   uninstall [-F]                   remove the zone root
   verify_cfg FILE                  check a zone configuration
   verify_adm SUBCOMMAND [ARG ...]  check before zoneadm does SUBCOMMAND
@@ -27,6 +29,9 @@ hooks, called by the zones framework:
 for people:
   plan                             print the rules of replication, and what install
                                    would link, copy and make by which of them
+
+With --sha256, given once for each layer and in their order, a layer must have
+that digest. zoneadm takes -j and -d for --json and --sha256 too.
 
 -z and -R are needed by every hook but verify_cfg. --system-root names the tree
 that plays / (default: / itself). With --json, install prints what each phase
@@ -72,8 +77,8 @@ pub enum Action {
 pub enum Hook {
     /// Make the zone root out of the global zone, the baseline and these layers.
     Install {
-        /// Paths of layers, in the order of unpacking.
-        layers: Vec<PathBuf>,
+        /// Layers, in the order of unpacking.
+        layers: Vec<Layer>,
     },
     /// Remove the zone root. zoneadm has asked for confirmation, or had `-F`.
     Uninstall,
@@ -170,7 +175,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
             Action::VerifyConfiguration(file.into())
         }
         "install" => {
-            let layers = layers(rest, &mut json)?;
+            let Operands { json: asked, layers } = Operands::parse(rest)?;
+            json |= asked;
             Action::Hook(zone("install")?, Hook::Install { layers })
         }
         "uninstall" => Action::Hook(zone("uninstall")?, uninstall(rest)?),
@@ -207,22 +213,6 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     Ok(Invocation { system_root, json, action })
 }
 
-/// Layers, and before the first of them the option that zoneadm may have been given.
-fn layers(rest: impl Iterator<Item = OsString>, json: &mut bool) -> Result<Vec<PathBuf>, Error> {
-    let mut layers = Vec::new();
-    for word in rest {
-        if layers.is_empty() && word == "--json" {
-            *json = true;
-            continue;
-        }
-        if layers.is_empty() && word.as_encoded_bytes().starts_with(b"-") {
-            return Err(usage(format!("install does not know the option {word:?}")));
-        }
-        layers.push(PathBuf::from(word));
-    }
-    Ok(layers)
-}
-
 fn uninstall(rest: impl Iterator<Item = OsString>) -> Result<Hook, Error> {
     for word in rest {
         if word != "-F" {
@@ -254,6 +244,10 @@ mod tests {
         parse(line.split_whitespace().map(OsString::from))
     }
 
+    fn layer(path: &str) -> Layer {
+        Layer { path: path.into(), sha256: None }
+    }
+
     fn zone() -> Zone {
         Zone { name: "ntp".into(), zonepath: "/zone/ntp".into() }
     }
@@ -269,7 +263,7 @@ mod tests {
         };
         assert_eq!(
             hook("install /opt/a.tar.gz /opt/b.tar.gz"),
-            Hook::Install { layers: vec!["/opt/a.tar.gz".into(), "/opt/b.tar.gz".into()] }
+            Hook::Install { layers: ["/opt/a.tar.gz", "/opt/b.tar.gz"].map(layer).to_vec() }
         );
         assert_eq!(hook("install"), Hook::Install { layers: vec![] });
         assert_eq!(hook("uninstall -F"), Hook::Uninstall);

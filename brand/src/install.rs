@@ -4,11 +4,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use oxide_archive::{ArchiveType, Metadata as ArchiveMetadata, Options, SetOwners};
+use proto::Digest;
 use rayon::ThreadPool;
 use rustix::fs::FileType;
 
 use crate::baseline::Baseline;
 use crate::directory::{Directory, Metadata, Ownership, file_type};
+use crate::operands::Layer;
 use crate::plan::Plan;
 use crate::remove::remove;
 use crate::replicate::replicate;
@@ -24,7 +26,7 @@ pub struct Installation<'a> {
     /// The zonepath, which must be there. The zone root becomes the directory `root` in it.
     pub zonepath: &'a Path,
     /// Zone images, in the order of unpacking.
-    pub layers: &'a [PathBuf],
+    pub layers: &'a [Layer],
     /// The tree that plays `/`.
     pub system_root: &'a Path,
 }
@@ -47,7 +49,7 @@ pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<Rep
     let zonepath = Directory::open(what.zonepath)?;
     check_absent(&zonepath)?;
     for layer in what.layers {
-        names::check_layer(layer)?;
+        names::check_layer(&layer.path)?;
     }
 
     // everything that can be found wrong is, before the long part
@@ -55,7 +57,7 @@ pub fn install(what: &Installation<'_>, say: &mut dyn FnMut(&str)) -> Result<Rep
     let baseline = Baseline::find(what.system_root)?;
     let global_only = baseline.read()?;
     for layer in what.layers {
-        check_type(layer, ArchiveType::Layer)?;
+        check_type(&layer.path, ArchiveType::Layer)?;
     }
     raise_open_files();
     let threads =
@@ -172,10 +174,11 @@ impl Steps<'_> {
         say(&format!("pruned {pruned} files, {} msec", phase.milliseconds));
         say("unpacking baseline archive...");
         let baseline = self.baseline.archive.clone();
-        self.unpack(&baseline, ArchiveType::Baseline, say)?;
+        self.unpack(&baseline, None, ArchiveType::Baseline, say)?;
         for layer in self.what.layers {
-            say(&format!("unpacking image {:?}...", layer.display().to_string()));
-            self.unpack(layer, ArchiveType::Layer, say)?;
+            let Layer { path, sha256 } = layer;
+            say(&format!("unpacking image {:?}...", path.display().to_string()));
+            self.unpack(path, *sha256, ArchiveType::Layer, say)?;
         }
         say("copying /etc/default/init...");
         let bytes = self.copy_init(&system)?;
@@ -238,10 +241,12 @@ impl Steps<'_> {
     fn unpack(
         &mut self,
         archive: &Path,
+        pinned: Option<Digest>,
         archive_type: ArchiveType,
         say: &mut dyn FnMut(&str),
     ) -> Result<(), Error> {
         let mut options = Options::for_type(archive_type);
+        options.pinned = pinned;
         options.set_owners = match self.ownership {
             Ownership::Kept => SetOwners::Always,
             Ownership::Skipped => SetOwners::Never,

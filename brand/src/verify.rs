@@ -6,6 +6,7 @@ use std::path::Path;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::operands::Operands;
 use crate::{Error, names};
 
 /// The name of this brand.
@@ -49,7 +50,8 @@ pub fn verify_configuration(path: &Path) -> Result<Vec<Finding>, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::UnsafeName`] and [`Error::BadName`] for the zone, its zonepath or a layer.
+/// [`Error::UnsafeName`] and [`Error::BadName`] for the zone, its zonepath or a layer,
+/// [`Error::Usage`] for options that an installation does not know.
 pub fn verify_administration(
     name: &str,
     zonepath: &Path,
@@ -59,8 +61,8 @@ pub fn verify_administration(
     if subcommand == "install" {
         names::check_zone_name(name)?;
         names::check_zonepath(zonepath)?;
-        for layer in arguments {
-            names::check_layer(Path::new(layer))?;
+        for layer in Operands::parse_of_zoneadm(arguments)?.layers {
+            names::check_layer(&layer.path)?;
         }
     }
     Ok(())

@@ -84,6 +84,9 @@ fn config_xml_is_what_libbrand_accepts() -> Result {
          \"file:///usr/share/lib/xml/dtd/brand.dtd.1\""
     );
     let (root, children) = elements.split_first().ok_or("empty")?;
+    // getopt(3C) of illumos: letters, a colon where there is a value, the long name
+    let options = elements.iter().find(|element| element.name == "installopts");
+    assert_eq!(options.ok_or("no installopts")?.text, "j(json)d:(sha256)");
     assert_eq!((root.name.as_str(), root.attributes["name"].as_str()), ("brand", "omicron1"));
 
     let mut rest = children.iter().peekable();

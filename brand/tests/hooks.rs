@@ -60,6 +60,7 @@ fn hooks_that_have_nothing_to_do_print_nothing() -> Result {
         &["poststatechange", "4", "4", "/a"],
         &["verify_adm", "boot"],
         &["verify_adm", "install", "/opt/oxide/ntp.tar.gz"],
+        &["verify_adm", "install", "-x", "nodataset", "--json", "/opt/oxide/ntp.tar.gz"],
     ] {
         let output = system.brand().args(words).output()?;
         assert_exit(&output, 0, "");

@@ -151,6 +151,37 @@ fn hostile_layers_and_baselines_leave_nothing_and_reach_nothing() -> Result {
 }
 
 #[test]
+fn layers_that_are_not_the_pinned_ones_leave_nothing() -> Result {
+    let system = System::generate()?;
+    let [first, second] = ["a.tar.gz", "b.tar.gz"].map(|name| system.place().join(name));
+    Archive::layer().file("root/a", 0o644, b"a").write(&first)?;
+    Archive::layer().file("root/b", 0o644, b"b").write(&second)?;
+    let digest =
+        |path: &PathBuf| -> Result<String> { Ok(proto::Digest::of(&fs::read(path)?).to_string()) };
+    let (a, b) = (digest(&first)?, digest(&second)?);
+    let words = |digests: [&str; 2]| -> Vec<PathBuf> {
+        let option = |digest: &str| PathBuf::from(format!("-d{digest}"));
+        vec![option(digests[0]), option(digests[1]), first.clone(), second.clone()]
+    };
+    // one byte of a layer has changed, or the layers are in another order
+    assert_refused(&system, &words([&b, &a]), "a.tar.gz: sha256 ")?;
+    let sound = fs::read(&second)?;
+    fs::write(&second, [&sound[..], b"\0"].concat())?;
+    assert_refused(&system, &words([&a, &b]), "b.tar.gz: sha256 ")?;
+    fs::write(&second, sound)?;
+    let short =
+        system.brand().args(["install", "--sha256", &a]).args([&first, &second]).output()?;
+    assert_exit(&short, 253, "1 digests for 2 layers");
+    assert!(system.left()?.is_empty());
+    // as zoneadm makes it of `--json --sha256 A --sha256 B`
+    let output = system.brand().args(["install", "-j"]).args(words([&a, &b])).output()?;
+    assert_exit(&output, 0, "");
+    assert!(text(&output.stdout).starts_with('{'), "{output:?}");
+    assert!(system.zone_root().join("a").is_file() && system.zone_root().join("b").is_file());
+    Ok(())
+}
+
+#[test]
 fn damaged_and_wrong_archives_leave_nothing() -> Result {
     let system = System::generate()?;
     let layer = system.place().join("layer.tar.gz");
