@@ -115,7 +115,7 @@ fn a_zone_is_installed_from_a_built_image() {
     let (root, zonepath) = (bench.path("system"), bench.path("zones/ntp"));
     system(&root);
     fs::create_dir_all(&zonepath).unwrap();
-    let layers = [bench.path("out/whole.tar.gz")];
+    let layers = [brand::Layer { path: bench.path("out/whole.tar.gz"), sha256: None }];
     let installation = brand::Installation {
         zone: "ntp",
         zonepath: &zonepath,
