@@ -45,12 +45,11 @@ pub(crate) fn compose(
             let Some(other) = by_file.get(component) else {
                 let near = nearest(component, by_file.keys().map(String::as_str));
                 let problem = format!("no package makes its component {component}");
-                broken.push(match near {
-                    Some(near) => {
-                        Problem::new(name, problem).remedy(format!("did you mean {near}?"))
-                    }
-                    None => Problem::new(name, problem),
-                });
+                let remedy = match near {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => "a component is the file of another package: NAME.tar.gz".to_owned(),
+                };
+                broken.push(Problem::new(name, problem).remedy(remedy));
                 continue;
             };
             if !component.ends_with(".tar.gz") {

@@ -28,12 +28,16 @@ pub enum Error {
         problem: String,
     },
     /// A manifest that contradicts itself.
-    #[error("{} cannot be used{}", .path.display(), list(.problems))]
+    #[error(
+        "{} cannot be used{}{}", .path.display(), list(.problems), crate::manifest::listed(.warnings)
+    )]
     Broken {
         /// The manifest.
         path: PathBuf,
         /// Everything that is wrong.
         problems: Vec<Problem>,
+        /// What is odd besides, and may be why.
+        warnings: Vec<String>,
     },
     /// A package or preset that the manifest does not have, or not for this target.
     #[error("{}: {problem}", .path.display())]

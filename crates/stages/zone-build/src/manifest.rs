@@ -4,11 +4,12 @@
 //! unknown keys aside and wants a digest for everything prebuilt; here a key that nothing reads is
 //! told, and a digest may come from omicron's pairs of files or from the caller instead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use omicron_zone_package::config::Config;
+use omicron_zone_package::package::Package;
 use proto::Digest;
 use serde::Deserialize as _;
 use toml::{Table, Value};
@@ -43,11 +44,59 @@ pub(crate) fn read(
             complete(name, package, pins, given)?;
         }
     }
-    let config = Config::deserialize(Value::Table(table)).map_err(|error| {
-        // The text itself gives the better message: with the line.
-        unreadable(toml::from_str::<Config>(&text).err().unwrap_or(error))
+    let config = Config::deserialize(Value::Table(table.clone())).map_err(|error| {
+        // The text itself gives the better message: with the line. Of a key with dots that is the
+        // line of another one.
+        let error = toml::from_str::<Config>(&text).err().unwrap_or(error).to_string();
+        let place = culprit(&table).map(|name| format!("[package.{name}]: ")).unwrap_or_default();
+        let problem = format!("{place}{}{}", error.trim_end(), listed(&warnings));
+        Error::Unreadable { path: path.to_owned(), problem }
     })?;
+    check_filters(&config, &mut warnings);
     Ok(Manifest { path: path.to_owned(), config, warnings })
+}
+
+/// Warnings that may explain an error.
+pub(crate) fn listed(warnings: &[String]) -> String {
+    warnings.iter().map(|warning| format!("\n  {warning}")).collect()
+}
+
+/// The first package that is not as the schema has it.
+fn culprit(manifest: &Table) -> Option<&str> {
+    let packages = manifest.get("package")?.as_table()?;
+    let is_wrong = |package: &Value| Package::deserialize(package.clone()).is_err();
+    packages.iter().find(|(_, package)| is_wrong(package)).map(|(name, _)| name.as_str())
+}
+
+/// Notes keys of targets that packages are only for and that no preset has: they are for nothing
+/// then, unless a caller gives the key.
+fn check_filters(config: &Config, warnings: &mut Vec<String>) {
+    let known: BTreeSet<&str> = config
+        .target
+        .presets
+        .values()
+        .flat_map(|preset| preset.0.keys())
+        .map(String::as_str)
+        .collect();
+    let mut strange: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, package) in config.packages.iter().filter(|_| !known.is_empty()) {
+        let keys = package.only_for_targets.iter().flat_map(|only| only.0.keys());
+        for key in keys.filter(|key| !known.contains(key.as_str())) {
+            strange.entry(key).or_default().push(name.as_str());
+        }
+    }
+    for (key, packages) in strange {
+        let near = nearest(key, known.iter().copied());
+        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let others = match packages.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        warnings.push(format!(
+            "no preset has the key `{key}` of only_for_targets of [package.{}]{others}{near}",
+            packages[0]
+        ));
+    }
 }
 
 /// Puts in what the schema wants and the manifest leaves out. What is found nowhere stays empty,

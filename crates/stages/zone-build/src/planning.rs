@@ -50,7 +50,8 @@ pub fn plan(request: Request, fetcher: &Fetcher) -> Result<Plan, Error> {
         same_files(&packages, &mut broken);
     }
     if !broken.is_empty() {
-        return Err(Error::Broken { path: manifest.path, problems: broken });
+        let Manifest { path, warnings, .. } = manifest;
+        return Err(Error::Broken { path, problems: broken, warnings });
     }
     choose(&manifest, &request, &mut packages)?;
     Ok(Plan { target: target.0, packages, warnings: manifest.warnings, archives, request })
@@ -65,7 +66,11 @@ fn target(manifest: &Manifest, request: &Request) -> Result<TargetMap, Error> {
             let found = PresetName::new(name.clone()).ok().and_then(|name| presets.get(&name));
             found.cloned().ok_or_else(|| {
                 let known: Vec<_> = presets.keys().map(PresetName::as_str).collect();
-                let problem = format!("there is no preset `{name}`, only {}", known.join(", "));
+                let only = match &known[..] {
+                    [] => "; the manifest has none".to_owned(),
+                    known => format!(", only {}", known.join(", ")),
+                };
+                let problem = format!("there is no preset `{name}`{only}");
                 Error::Choice { path: manifest.path.clone(), problem }
             })?
         }
@@ -195,8 +200,11 @@ impl Planner<'_> {
         let (from, to) = match texts {
             Ok(texts) => texts,
             Err(error) => {
+                let problem = Problem::new(name, error.to_string());
+                // The other mistake is one of the text: a brace that is missing.
+                let unknown = error.to_string().contains("not found");
                 let remedy = "name a preset that has the key, or give it with --set KEY=VALUE";
-                package.problems.push(Problem::new(name, error.to_string()).remedy(remedy));
+                package.problems.push(if unknown { problem.remedy(remedy) } else { problem });
                 return Ok(());
             }
         };

@@ -207,3 +207,50 @@ fn paths_that_no_zone_can_have_are_refused() {
     let bench = Bench::with(Published::new(), &local(&to[2..]));
     bench.build(Request { preset: None, ..bench.request() }).unwrap();
 }
+
+#[test]
+fn what_a_mistake_comes_from_is_told_with_it() {
+    let told = |manifest: &str, preset: Option<&str>| {
+        let bench = Bench::with(Published::new(), manifest);
+        let request = Request { preset: preset.map(str::to_owned), ..bench.request() };
+        bench.plan(request).unwrap_err().to_string()
+    };
+    let rust = "source.type = \"local\"\nsource.rust = { binary_names = [], relase = true }";
+    let error = told(&package("typo", rust), None);
+    assert!(error.contains("[package.typo]: ") && error.contains("`release`"), "{error}");
+    assert!(error.contains("nothing reads `relase`"), "{error}");
+    assert!(error.contains("did you mean `release`?"), "{error}");
+
+    let one = "source.type = \"manual\"\nonly_for_target.image = ";
+    let both = [
+        package("one", &format!("{one}\"a\"")),
+        package("two", &format!("{one}\"b\"")).replace("\"two\"", "\"one\""),
+    ];
+    let error = told(&both.concat(), None);
+    assert!(error.contains("it becomes one.tar.gz, and so does one"), "{error}");
+    assert!(error.contains("did you mean `only_for_targets`?"), "{error}");
+
+    let manual = package("one", "source.type = \"manual\"");
+    let error = told(&manual, Some("host"));
+    assert!(error.contains("there is no preset `host`; the manifest has none"), "{error}");
+    let composite = "source.type = \"composite\"\nsource.packages = [\"one\"]";
+    let error = told(&(manual.clone() + &package("all", composite)), None);
+    assert!(
+        error.contains("no package makes its component one; a component is the file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn keys_of_filters_that_no_preset_has_are_told() {
+    let only = "source.type = \"manual\"\nonly_for_targets.imgae = \"standard\"";
+    let presets = "\n[target.preset.host]\nimage = \"standard\"\n";
+    let manifest = [package("one", only), package("two", only), presets.to_owned()].concat();
+    let bench = Bench::with(Published::new(), &manifest);
+    let plan = bench.plan(Request { preset: Some("host".to_owned()), ..bench.request() }).unwrap();
+    assert_eq!(
+        plan.warnings,
+        ["no preset has the key `imgae` of only_for_targets of [package.one] and 1 more; did you \
+          mean `image`?"]
+    );
+}
