@@ -223,37 +223,6 @@ impl Service {
     }
 }
 
-/// Programs that run another.
-const RUNNERS: [&str; 6] = ["ctrun", "env", "nice", "nohup", "pfexec", "ppriv"];
-
-/// What a word has that is more than a name: tokens of the framework, syntax of the shell.
-const SHELL: [char; 21] = [
-    ':', '%', '$', '`', '*', '?', ';', '&', '|', '"', '\'', '=', '(', ')', '{', '}', '[', ']', '<',
-    '>', '!',
-];
-
-impl Method {
-    /// The programs that the command names: what a package must deliver. That is its first word,
-    /// a path or a name to be looked up, and what a program like ctrun(1) runs, if that is a path.
-    /// Built-in methods (`:true`, `:kill`) and shell text have none.
-    pub fn programs(&self) -> Vec<&str> {
-        let command = self.exec.trim_start();
-        let command = command.strip_prefix("exec ").unwrap_or(command);
-        let mut words = command.split_ascii_whitespace();
-        let mut programs = Vec::new();
-        let mut next = words.next();
-        while let Some(word) = next.filter(|word| !word.contains(SHELL)) {
-            programs.push(word);
-            let name = word.rsplit('/').next().unwrap_or(word);
-            next = match RUNNERS.contains(&name) {
-                true => words.find(|word| word.starts_with('/')),
-                false => None,
-            };
-        }
-        programs
-    }
-}
-
 impl BundleKind {
     /// The word that stands in the bundle.
     pub fn word(&self) -> &str {

@@ -39,6 +39,7 @@
 
 mod bundle;
 mod check;
+mod command;
 mod document;
 mod error;
 mod finding;
@@ -52,6 +53,7 @@ pub use bundle::{
     Bundle, BundleKind, Common, Dependency, Dependent, Include, Instance, Method, MethodContext,
     Property, PropertyGroup, Service,
 };
+pub use command::Command;
 pub use error::Error;
 pub use finding::{Finding, Problem};
 pub use fmri::{FmriError, ServiceFmri};

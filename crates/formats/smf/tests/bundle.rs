@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own data shall fail")]
 
 use proptest::prelude::*;
-use smf::{Bundle, BundleKind, Method, ServiceFmri, check_profile};
+use smf::{Bundle, BundleKind, Command, ServiceFmri, check_profile};
 
 /// A manifest with the given text inside its one service.
 fn service(inside: &str) -> String {
@@ -72,11 +72,12 @@ fn a_manifest_becomes_data() {
     let context = common.methods[0].context.as_ref().unwrap();
     assert_eq!(context.user.as_deref(), Some("t"));
     assert_eq!(context.environment, [("A".to_owned(), "1".to_owned())]);
-    let programs: Vec<_> = service.methods().map(|method| method.programs()).collect();
+    let commands = service.commands();
+    let programs: Vec<_> = commands.iter().map(Command::programs).collect();
     assert_eq!(programs, [vec!["/lib/svc/method/t"], vec![], vec!["/opt/t/refresh"]]);
     let programs = |exec: &str| {
-        let method = Method { exec: exec.to_owned(), ..common.methods[0].clone() };
-        method.programs().into_iter().map(str::to_owned).collect::<Vec<_>>()
+        let command = Command { method: &common.methods[0], text: exec.into() };
+        command.programs().into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let server = "ctrun -l child -o noorphan,regent /opt/t/server --at %{config/address} &";
     assert_eq!(programs(server), ["ctrun", "/opt/t/server"]);
@@ -275,6 +276,17 @@ proptest! {
         let _ = Bundle::parse(&bytes, "t.xml");
     }
 
+    #[test]
+    fn no_command_line_makes_the_tokens_panic(exec in "[%{}/:,a-cimsfé ]{0,30}") {
+        let method =
+            format!("<exec_method type='method' name='m' exec='{exec}' timeout_seconds='0'/>");
+        let bundle = parse(&service(&format!("{method}<instance name='b' enabled='true'/>")));
+        for command in bundle.services[0].commands() {
+            prop_assert!(exec.contains('%') || command.text == exec);
+            let _ = command.programs();
+        }
+    }
+
     /// Elements and attributes of the document type in any arrangement.
     #[test]
     fn no_arrangement_makes_the_checks_panic(
@@ -289,4 +301,45 @@ proptest! {
         let text = format!("<service_bundle type='manifest'>{}</service_bundle>", words.concat());
         let _ = Bundle::parse(text.as_bytes(), "t.xml");
     }
+}
+
+#[test]
+fn tokens_of_methods_are_replaced_by_what_the_bundle_says() {
+    let group = |name: &str, values: &str| {
+        format!(
+            "<property_group name='{name}' type='application'><propval name='program' \
+             type='astring' value='{values}'/><property name='list' type='astring'><astring_list>\
+             <value_node value='a'/><value_node value='b'/></astring_list></property>\
+             </property_group>"
+        )
+    };
+    let method = |name: &str, exec: &str| {
+        format!("<exec_method type='method' name='{name}' exec='{exec}' timeout_seconds='0'/>")
+    };
+    let bundle = parse(&service(
+        &[
+            method("start", "%{config/program} -n %i -s %s -m %m %f"),
+            method("stop", "%{program} %{config/list} %{config/list,} %{config/list:} 100%%"),
+            method("refresh", "%{config/nothing} %r %{config/program %"),
+            group("config", "/opt/t/one"),
+            group("application", "/opt/t/plain"),
+            "<instance name='a' enabled='true'/><instance name='b' enabled='true'>".to_owned(),
+            group("config", "/opt/t/two"),
+            "</instance>".to_owned(),
+        ]
+        .concat(),
+    ));
+    let commands = bundle.services[0].commands();
+    let texts: Vec<&str> = commands.iter().map(|command| &*command.text).collect();
+    assert_eq!(
+        texts,
+        [
+            "/opt/t/one -n a -s site/t -m start svc:/site/t:a",
+            "/opt/t/plain a b a,b a:b 100%",
+            "%{config/nothing} %r %{config/program %",
+            "/opt/t/two -n b -s site/t -m start svc:/site/t:b",
+        ]
+    );
+    let programs: Vec<_> = commands.iter().map(Command::programs).collect();
+    assert_eq!(programs, [vec!["/opt/t/one"], vec!["/opt/t/plain"], vec![], vec!["/opt/t/two"]]);
 }

@@ -477,12 +477,19 @@ impl Finder<'_> {
         let path = self.require(wanted, None, Reason::Program)?;
         let text = self.root.text(&path.to_string())?.map(|(_, text)| text).unwrap_or_default();
         let bundle = smf::Bundle::parse(text.as_bytes(), &path.to_string())?;
-        for method in bundle.services.iter().flat_map(|service| service.methods()) {
-            for program in method.programs() {
+        for command in bundle.services.iter().flat_map(smf::Service::commands) {
+            for program in command.programs() {
                 match program.starts_with('/') {
                     true => self.require(program, Some(&path), Reason::Method).map(drop)?,
-                    false => self.command(program, method, &path)?,
+                    false => self.command(program, command.method, &path)?,
                 }
+            }
+            if command.text.starts_with("%{") {
+                let warning = format!(
+                    "{}: a method of {path} runs it, and the manifest has no value for it",
+                    command.text
+                );
+                self.closure.warnings.insert(warning);
             }
         }
         Ok(())

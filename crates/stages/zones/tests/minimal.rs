@@ -277,7 +277,8 @@ fn service_manifests_bring_their_methods() {
     let scratch = Scratch::new();
     scratch.system();
     scratch.write("lib/svc/method/x", "#!/sbin/sh\n");
-    for program in ["sbin/sh", "usr/bin/ctrun", "opt/x/bin/server", "opt/x/bin/refresher"] {
+    let programs = ["sbin/sh", "usr/bin/ctrun", "opt/x/bin/server", "opt/x/bin/refresher"];
+    for program in programs.into_iter().chain(["opt/x/bin/check"]) {
         scratch.program(program, false, &[]);
     }
     scratch.write(
@@ -293,7 +294,11 @@ fn service_manifests_bring_their_methods() {
          <method_context><method_environment><envvar name='PATH' value='/usr/bin:/opt/x/bin'/>\
          </method_environment></method_context></exec_method>\
          <exec_method type='method' name='restart' timeout_seconds='0' exec='nowhere'/>\
-         </instance></service></service_bundle>",
+         <exec_method type='method' name='check' timeout_seconds='0' \
+         exec='%{config/check} %i'/><exec_method type='method' name='other' \
+         timeout_seconds='0' exec='%{config/other}'/><property_group name='config' \
+         type='application'><propval name='check' type='astring' value='/opt/x/bin/check'/>\
+         </property_group></instance></service></service_bundle>",
     );
     let manifests = ["lib/svc/manifest/x.xml".to_owned()];
     let request = Request { manifests: &manifests, ..Request::default() };
@@ -304,6 +309,7 @@ fn service_manifests_bring_their_methods() {
             "lib/ld.so.1",
             "lib/svc/manifest/x.xml",
             "lib/svc/method/x",
+            "opt/x/bin/check",
             "opt/x/bin/refresher",
             "opt/x/bin/server",
             "sbin/sh",
@@ -312,8 +318,10 @@ fn service_manifests_bring_their_methods() {
         ]
     );
     let warnings: Vec<&String> = found.warnings.iter().collect();
+    let [unset, nowhere] = warnings[..] else { panic!("{warnings:?}") };
+    assert!(unset.starts_with("%{config/other}: a method of lib/svc/manifest/x.xml"), "{unset}");
     let expected = "nowhere: a method of lib/svc/manifest/x.xml runs it, and it is not in ";
-    assert!(matches!(warnings[..], [one] if one.starts_with(expected)), "{warnings:?}");
+    assert!(nowhere.starts_with(expected), "{nowhere}");
 }
 
 #[test]
@@ -398,4 +406,59 @@ fn the_layer_is_installable_and_always_the_same() {
 fn same(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(one).unwrap().ino() == fs::metadata(other).unwrap().ino()
+}
+
+/// Programs of both widths as a linker makes them, not as these tests do.
+#[test]
+fn programs_of_a_real_linker_are_followed() {
+    let scratch = Scratch::new();
+    scratch.system();
+    for (width, emulation, interpreter) in
+        [("32", "elf_i386", "/usr/lib/ld.so.1"), ("64", "elf_x86_64", "/lib/amd64/ld.so.1")]
+    {
+        let at = |name: &str| scratch.directory.path().join(format!("{name}{width}"));
+        let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+            let output = verifiers::require(program)?.args(arguments).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            Some(())
+        };
+        fs::write(at("source"), ".globl _start\n_start: ret\n").unwrap();
+        let (source, object, library, program) =
+            (at("source"), at("object"), at("library"), at("program"));
+        let option = format!("--{width}");
+        let assembled =
+            run("as", &[option.as_ref(), "-o".as_ref(), object.as_ref(), source.as_ref()]);
+        let Some(()) = assembled else { return };
+        let name = format!("libown{width}.so.1");
+        let shared = ["-m", emulation, "-shared", "-soname", &name, "-o"];
+        let mut arguments: Vec<&std::ffi::OsStr> = shared.map(AsRef::as_ref).to_vec();
+        arguments.extend([library.as_os_str(), object.as_os_str()]);
+        let Some(()) = run("ld", &arguments) else { return };
+        let linked = ["-m", emulation, "--dynamic-linker", interpreter, "--enable-new-dtags"];
+        let rest = ["-rpath", "$ORIGIN/../lib", "--no-as-needed", "-o"];
+        let mut arguments: Vec<&std::ffi::OsStr> = linked.map(AsRef::as_ref).to_vec();
+        arguments.extend(rest.map(|word| -> &std::ffi::OsStr { word.as_ref() }));
+        arguments.extend([program.as_os_str(), object.as_os_str(), library.as_os_str()]);
+        run("ld", &arguments).unwrap();
+        scratch.write(&format!("opt/x/bin/program{width}"), fs::read(program).unwrap());
+        scratch.write(&format!("opt/x/lib/{name}"), fs::read(library).unwrap());
+    }
+    let found = scratch.closure(&["opt/x/bin/program32", "opt/x/bin/program64"], &[]).unwrap();
+    assert_eq!(
+        paths(&found),
+        [
+            "lib/amd64/ld.so.1",
+            "lib/ld.so.1",
+            "opt/x/bin/program32",
+            "opt/x/bin/program64",
+            "opt/x/lib/libown32.so.1",
+            "opt/x/lib/libown64.so.1",
+            "usr/lib/ld.so.1",
+        ]
+    );
+    // A library of the other width is none.
+    let wide = fs::read(scratch.root().join("opt/x/lib/libown64.so.1")).unwrap();
+    scratch.write("opt/x/lib/libown32.so.1", wide);
+    let error = scratch.closure(&["opt/x/bin/program32"], &[]).unwrap_err().to_string();
+    assert!(error.contains("libown32.so.1") && error.contains("32-bit"), "{error}");
 }

@@ -57,6 +57,12 @@ pub const VERIFIERS: &[Verifier] = &[
     Verifier { name: "xmllint", judges: "XML against its DTD", package: "libxml2-utils" },
     Verifier { name: "mandoc", judges: "manual pages", package: "mandoc" },
     Verifier { name: "readelf", judges: "ELF files", package: "binutils" },
+    Verifier { name: "as", judges: "the reader of ELF files, with ld", package: "binutils" },
+    Verifier {
+        name: "ld",
+        judges: "the reader of ELF files, by linking some",
+        package: "binutils",
+    },
     Verifier { name: "curl", judges: "package depots as an HTTP client", package: "curl" },
     Verifier { name: "sshd", judges: "uploads to Wicket", package: "openssh-server" },
     Verifier { name: "sysvinit", judges: "roots of zones as their init", package: "sysvinit-core" },
