@@ -2,6 +2,12 @@
 
 use std::collections::BTreeSet;
 
+/// Where locales and time zones are.
+pub(crate) const LOCALES: &str = "usr/lib/locale";
+pub(crate) const TIME_ZONES: &str = "usr/share/lib/zoneinfo";
+/// What init gives to everything it starts.
+pub(crate) const ENVIRONMENT: &str = "etc/default/init";
+
 /// A module that a PAM configuration names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PamModule {
@@ -87,10 +93,10 @@ pub(crate) fn environment(text: &str) -> BTreeSet<(&'static str, String)> {
             // these are in the C library
             _ if matches!(value, "C" | "POSIX") => {}
             name if name == "LANG" || name.starts_with("LC_") => {
-                found.insert((crate::find::LOCALES, value.to_owned()));
+                found.insert((LOCALES, value.to_owned()));
             }
             "TZ" => {
-                found.insert((crate::find::TIME_ZONES, value.to_owned()));
+                found.insert((TIME_ZONES, value.to_owned()));
             }
             _ => {}
         }
