@@ -172,7 +172,16 @@ fn is_stand_in(header: &Header) -> bool {
 fn decode(first: &[u8]) -> Result<Header, String> {
     let block: &[u8; HEADER_SIZE] =
         first.try_into().map_err(|_| "is shorter than the header of a phase-2 image".to_owned())?;
-    Header::decode(block).map_err(|problem| format!("as a phase-2 image: {problem}"))
+    let refuse = |problem: String| format!("as a phase-2 image: {problem}");
+    let header = Header::decode(block).map_err(refuse)?;
+    let odd = block[8] & !1 != 0 || block[9..16].iter().any(|byte| *byte != 0);
+    if odd {
+        return Err(refuse("the header has flags that are not known".to_owned()));
+    }
+    if header.dataset.is_empty() {
+        return Err(refuse("the header names no dataset to boot from".to_owned()));
+    }
+    Ok(header)
 }
 
 impl Compressed {

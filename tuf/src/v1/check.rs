@@ -83,6 +83,13 @@ pub(crate) fn check(
         let whole = [(String::new(), target_file.sha256)];
         let parts = if members.is_empty() { &whole[..] } else { &members[..] };
         for (member, hash) in parts {
+            if *hash == Digest::of(b"") {
+                let reason = match &member[..] {
+                    "" => "is empty".to_owned(),
+                    member => format!("its {member} is empty"),
+                };
+                findings.problem(ProblemId::ArtifactContents, target, reason);
+            }
             let unit = kind::unit(&listed.kind, member);
             if let Some(other) = units.insert((unit.clone(), *hash), target) {
                 let reason = format!("holds the same {unit} as {other}");

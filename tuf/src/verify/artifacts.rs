@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Target;
 use super::targets::Contents;
 use crate::artifact::{Artifact, Kind, Variant, tags_text};
-use crate::documents::{ARTIFACTS, ArtifactsDocument, InstallinatorDocument};
+use crate::documents::{ARTIFACTS, ARTIFACTS_V1, ArtifactsDocument, InstallinatorDocument};
 use crate::inputs::BoardRoms;
 use crate::names::{check_system_version, check_version};
 use crate::phase2;
@@ -25,6 +25,11 @@ pub(super) fn check(
             ARTIFACTS,
             format!("the system version {version:?}: {reason}"),
         );
+    }
+    if targets.iter().any(|target| target.name == ARTIFACTS_V1) {
+        let reason =
+            format!("is a target beside {ARTIFACTS}: readers of the two see two repositories");
+        findings.problem(ProblemId::ArtifactsDocument, ARTIFACTS_V1, reason);
     }
     for key in document.metadata.keys() {
         let reason = format!("has the metadata {key:?}; none is defined");
@@ -62,6 +67,10 @@ pub(super) fn check(
     check_duplicates(&kinds, findings);
     for (artifact, kind) in &kinds {
         check_one(artifact, kind, version, contents.get(&artifact.target_name), findings);
+        let length = targets.get(artifact.target_name.as_str()).map(|target| target.length);
+        if length == Some(0) {
+            findings.problem(ProblemId::ArtifactContents, &artifact.target_name, "is empty");
+        }
     }
     check_installinator(&kinds, version, &targets, contents, findings);
     if complete {

@@ -457,6 +457,12 @@ fn head(file: &str, role: &str, signed: &Value, findings: &mut Findings) -> Opti
     let Some(version) = signed.get("version").and_then(Value::as_u64).filter(|v| *v > 0) else {
         return refuse("has no version of 1 or more".to_owned());
     };
+    if version > LARGEST_VERSION {
+        return refuse(format!(
+            "has the version {version}; beyond {LARGEST_VERSION} not every reader of JSON sees the \
+             same number, and nothing could follow it"
+        ));
+    }
     let Some(expires) = text("expires") else { return refuse("has no expires".to_owned()) };
     match parse_expires(expires) {
         Some((time, fraction)) => {
@@ -479,6 +485,9 @@ fn head(file: &str, role: &str, signed: &Value, findings: &mut Findings) -> Opti
     }
 }
 
+/// The largest whole number that a floating-point number of eight bytes tells from its neighbours.
+const LARGEST_VERSION: u64 = (1 << 53) - 1;
+
 /// Reads `YYYY-MM-DDTHH:MM:SSZ`, with 3, 6 or 9 digits of a fraction tolerated; says if there were.
 fn parse_expires(text: &str) -> Option<(Timestamp, bool)> {
     let (seconds, fraction) = match text.strip_suffix('Z')?.split_once('.') {
@@ -494,7 +503,8 @@ fn parse_expires(text: &str) -> Option<(Timestamp, bool)> {
     let fraction_fits = fraction.is_none_or(|digits| {
         [3, 6, 9].contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
     });
-    if !fits || !fraction_fits {
+    // A second that is put in once in years is no time to other clients.
+    if !fits || !fraction_fits || seconds.ends_with("60") {
         return None;
     }
     Some((text.parse().ok()?, fraction.is_some()))
@@ -534,6 +544,7 @@ mod tests {
             "2026-11-27T15:13:08.Z",
             "2026-11-27T15:13:08.1Z",
             "2026-13-27T15:13:08Z",
+            "2026-12-31T23:59:60Z",
             "",
             "Z",
             "2026-11-27T15:13:08.999999999+00:00Z",

@@ -306,9 +306,11 @@ fn firmware(archive: &Archive, entry: &Entry, firmware: Firmware) -> io::Result<
     Ok(Contents::Described(bytes.and_then(|bytes| {
         let archive =
             hubris::Archive::read(io::Cursor::new(bytes)).map_err(|error| error.to_string())?;
-        if let (Firmware::Rot(_), Ok(said)) = (firmware, Firmware::guess(&archive.image_name))
+        let said = Firmware::guess(&archive.image_name);
+        if let Ok(said) = said
             && archive.image_name != hubris::ImageName::Absent
             && said != firmware
+            && [said, firmware].iter().any(|one| matches!(one, Firmware::Rot(_)))
         {
             return Err(format!("is tagged as {firmware:?} and is {said:?} by its image-name"));
         }

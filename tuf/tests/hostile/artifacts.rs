@@ -201,6 +201,52 @@ fn artifacts_lie() {
             "ntp.tar.gz",
         ),
         (
+            "documents of both formats",
+            |f| {
+                f.target("artifacts.json", br#"{"system_version":"1.0.0","artifacts":[]}"#.to_vec())
+            },
+            "artifacts-document",
+            "artifacts.json",
+        ),
+        (
+            "an empty ROM",
+            |f| f.target("os-host/cosmo.rom", Vec::new()),
+            "artifact-contents",
+            "os-host/cosmo.rom",
+        ),
+        (
+            "a name that the zone has not",
+            |f| f.artifact("zones/ntp.tar.gz", |a| a["tags"]["zone_name"] = json!("../ntp")),
+            "artifact-contents",
+            "zones/ntp.tar.gz",
+        ),
+        (
+            "a zone whose oxide.json has a member twice",
+            |f| {
+                let json = r#"{"v":"1","t":"layer","pkg":"x","pkg":"ntp","version":"1.0.0"}"#;
+                f.target("zones/ntp.tar.gz", zone_of(json));
+            },
+            "artifact-contents",
+            "zones/ntp.tar.gz",
+        ),
+        (
+            "an OS archive as a zone",
+            |f| {
+                let json = r#"{"v":"1","t":"os","pkg":"ntp","version":"1.0.0"}"#;
+                f.target("zones/ntp.tar.gz", zone_of(json));
+            },
+            "artifact-contents",
+            "zones/ntp.tar.gz",
+        ),
+        ("an image of another version", |f| patched(f, 4, b"\x03"), "artifact-contents", IMAGE),
+        ("an image with unknown flags", |f| patched(f, 8, b"\x04"), "artifact-contents", IMAGE),
+        ("an image for no room", |f| patched(f, 32, &[0; 8]), "artifact-contents", IMAGE),
+        ("an image of no dataset", |f| patched(f, 72, &[0; 128]), "artifact-contents", IMAGE),
+        ("a dataset without end", |f| patched(f, 72, &[b'a'; 128]), "artifact-contents", IMAGE),
+        ("a dataset with a second name", |f| patched(f, 180, b"x"), "artifact-contents", IMAGE),
+        ("an image of no name", |f| patched(f, 200, b"\xff"), "artifact-contents", IMAGE),
+        ("something behind the header", |f| patched(f, 1000, b"x"), "artifact-contents", IMAGE),
+        (
             "an image without a header",
             |f| f.target("os-host/zfs.img", vec![1; 5000]),
             "artifact-contents",
@@ -259,6 +305,45 @@ fn artifacts_lie() {
         let mut forge = ground.forge();
         change(&mut forge);
         refused(case, &ground.verify_bytes(&forge.zip().bytes()), id, subject);
+        refused(case, &ground.verify_directory(&forge), id, subject);
+    }
+}
+
+const IMAGE: &str = "os-host/zfs.img";
+
+/// Puts other bytes into the header of the host's image.
+fn patched(forge: &mut Forge, at: usize, bytes: &[u8]) {
+    let mut image = boot_image(&[3; 10_000], "ci", false);
+    image[at..at + bytes.len()].copy_from_slice(bytes);
+    forge.target(IMAGE, image);
+}
+
+/// A zone with this `oxide.json`.
+fn zone_of(json: &str) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    common::tar_member(&mut tar, "oxide.json", json.as_bytes());
+    common::gzip(&tar.into_inner().unwrap())
+}
+
+#[test]
+fn an_image_for_a_slot_is_no_service_processor() {
+    let ground = Ground::new();
+    for (image_name, sound) in [(Some("default"), true), (None, true), (Some("a"), false)] {
+        let name = "sp/SimSp-1.0.0.zip";
+        let fake = hubris::Fake { image_name, ..hubris::Fake::new("SimSp", "1.0.0") };
+        let mut forge = ground.forge();
+        forge.target(name, fake.archive());
+        forge.artifacts(|document| {
+            document["artifacts"].as_array_mut().unwrap().push(json!({
+                "target_name": name, "version": "1.0.0",
+                "tags": {"kind": "sp", "sp_board": "SimSp"}
+            }));
+        });
+        let report = ground.verify_bytes(&forge.zip().bytes());
+        match sound {
+            true => assert_eq!(report.outcome(), Outcome::Ok, "{image_name:?}: {report}"),
+            false => refused("a slot's image", &report, "artifact-contents", name),
+        }
     }
 }
 

@@ -120,6 +120,25 @@ fn containers() {
             "zip-header",
             ROM,
         ),
+        ("a socket", |z| z.entry(ROM).attributes = 0o140_666 << 16, "zip-type", ROM),
+        ("a setuid file", |z| z.entry(ROM).attributes = 0o104_755 << 16, "zip-type", ROM),
+        ("the size that stands for another", |z| z.entry(ROM).size = u32::MAX, "zip-size", ROM),
+        (
+            "a name that is read from the right",
+            |z| z.entries.push(RawEntry::new("repo/targets/\u{202e}gpj.x", Vec::new())),
+            "zip-name",
+            "gpj.x",
+        ),
+        (
+            "a name of thousands of folders",
+            |z| {
+                let name = format!("repo/targets/{}x", "a/".repeat(30_000));
+                z.entries.push(RawEntry::new(&name, Vec::new()));
+            },
+            "zip-name",
+            "a/a/a",
+        ),
+        ("no name", |z| z.entries.push(RawEntry::new("", Vec::new())), "zip-name", ""),
         ("bzip2", |z| z.entry(ROM).method = 12, "zip-method", ROM),
         (
             "another local name",

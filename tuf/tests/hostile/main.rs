@@ -32,6 +32,17 @@ impl Ground {
         Forge::open(&self.zip)
     }
 
+    /// As a directory with the same files, of which the container says nothing.
+    fn verify_directory(&self, forge: &Forge) -> VerifyReport {
+        let directory = tempfile::tempdir_in(self.sample.path()).unwrap();
+        for (name, bytes) in &forge.files {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        tuf::verify(directory.path(), &VerifyOptions::at(build_time())).unwrap()
+    }
+
     fn verify_bytes(&self, bytes: &[u8]) -> VerifyReport {
         let path = self.sample.path().join("hostile.zip");
         std::fs::write(&path, bytes).unwrap();

@@ -263,6 +263,108 @@ fn metadata_lies() {
             "timestamp",
         ),
         (
+            "a version that nothing can follow",
+            |f| f.role("timestamp", |t| t["version"] = json!(u64::MAX)),
+            "tuf-form",
+            "timestamp",
+        ),
+        (
+            "a version in quotation marks",
+            |f| f.role("timestamp", |t| t["version"] = json!("7")),
+            "tuf-form",
+            "timestamp",
+        ),
+        (
+            "a second that does not come",
+            |f| f.role("timestamp", |t| t["expires"] = json!("2026-12-31T23:59:60Z")),
+            "tuf-expires-form",
+            "timestamp",
+        ),
+        (
+            "a day that does not come",
+            |f| f.role("timestamp", |t| t["expires"] = json!("2027-02-30T00:00:00Z")),
+            "tuf-expires-form",
+            "timestamp",
+        ),
+        (
+            "another role's file",
+            |f| {
+                let other = f.files[&metadata("snapshot")].clone();
+                f.files.insert(metadata("timestamp"), other);
+            },
+            "tuf-form",
+            "timestamp",
+        ),
+        (
+            "lists without end",
+            |f| {
+                let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+                f.files.insert(metadata("timestamp"), deep.into_bytes());
+            },
+            "tuf-form",
+            "timestamp",
+        ),
+        (
+            "a file of blanks",
+            |f| {
+                f.files.get_mut(&metadata("timestamp")).unwrap().extend(vec![b' '; 2 << 20]);
+            },
+            "tuf-form",
+            "timestamp",
+        ),
+        (
+            "a member beside what is signed",
+            |f| {
+                let mut value = f.json(&metadata("timestamp"));
+                value["note"] = json!("x");
+                f.files.insert(metadata("timestamp"), value.to_string().into_bytes());
+            },
+            "tuf-form",
+            "timestamp",
+        ),
+        (
+            "a second file in the snapshot",
+            |f| {
+                f.role("snapshot", |t| t["meta"]["x.json"] = json!({"version": 1}));
+            },
+            "tuf-form",
+            "snapshot",
+        ),
+        (
+            "a key that nobody uses under a false id",
+            |f| f.root(|r| r["keys"]["0".repeat(64)] = public_key(9)),
+            "tuf-key",
+            "root",
+        ),
+        (
+            "a key id twice",
+            |f| {
+                f.root(|r| {
+                    let ids = r["roles"]["targets"]["keyids"].as_array_mut().unwrap();
+                    ids.push(ids[0].clone());
+                });
+            },
+            "tuf-key",
+            "root",
+        ),
+        (
+            "a promise of other names",
+            |f| f.root(|r| r["consistent_snapshot"] = json!(true)),
+            "tuf-missing",
+            "snapshot",
+        ),
+        (
+            "a hash in capitals",
+            |f| {
+                f.role("targets", |t| {
+                    let hash = &mut t["targets"]["zones/ntp.tar.gz"]["hashes"]["sha256"];
+                    *hash = json!(hash.as_str().unwrap().to_uppercase());
+                });
+            },
+            "target-hash",
+            "zones/ntp.tar.gz",
+        ),
+        (
             "a delegation",
             |f| f.role("targets", |t| t["delegations"]["roles"] = json!([{"name": "x"}])),
             "tuf-delegation",
@@ -340,5 +442,6 @@ fn metadata_lies() {
         let mut forge = ground.forge();
         change(&mut forge);
         refused(case, &ground.verify_bytes(&forge.zip().bytes()), id, subject);
+        refused(case, &ground.verify_directory(&forge), id, subject);
     }
 }
