@@ -122,7 +122,7 @@ pub(crate) fn send(
             client.runtime().block_on(async {
                 tokio::select! {
                     error = watch(shared, payload.size, &to, options, &event) => Err(error),
-                    answer = exchange(request, shared, payload.size, &to) => answer,
+                    answer = exchange(request, &url, shared, payload.size, &to) => answer,
                 }
             })
         });
@@ -148,6 +148,7 @@ fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
 /// Sends, and takes in the answer.
 async fn exchange(
     request: reqwest::RequestBuilder,
+    url: &Url,
     shared: &Shared,
     total: u64,
     to: &str,
@@ -157,7 +158,7 @@ async fn exchange(
         let sent = shared.sent.load(Ordering::Relaxed);
         if error.is_connect() {
             Error::Connect { to, problem }
-        } else if ["invalid HTTP", "parse", "unexpected message"]
+        } else if ["invalid HTTP", "parse", "unexpected message", "head is too large"]
             .iter()
             .any(|w| problem.contains(w))
         {
@@ -166,17 +167,46 @@ async fn exchange(
             Error::Dropped { to, sent, total, problem }
         }
     };
-    let mut response = request.send().await.map_err(broke)?;
+    let nonsense = |problem| Error::Nonsense { to: to.to_owned(), problem };
+    let response = request.send().await.map_err(broke)?;
     let status = response.status();
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(broke)? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > ANSWER_LIMIT {
-            let problem = format!("more than {ANSWER_LIMIT} bytes ({status})");
-            return Err(Error::Nonsense { to: to.to_owned(), problem });
-        }
+    check_place(&response, url).map_err(nonsense)?;
+    let bytes = body(response).await.map_err(|stopped| match stopped {
+        Stopped::Broke(error) => broke(error),
+        Stopped::TooLong => nonsense(format!("more than {ANSWER_LIMIT} bytes ({status})")),
+    })?;
+    let sent = shared.sent.load(Ordering::Relaxed);
+    if status.is_success() && sent < total {
+        return Err(nonsense(format!("{status} after it took {sent} of {total} bytes")));
     }
     Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Where a request was sent on to, nobody has the repository: what is sent on has no body.
+fn check_place(response: &Response, url: &Url) -> Result<(), String> {
+    let there = response.url();
+    if there == url {
+        return Ok(());
+    }
+    Err(format!("it sends on to {there}; if that is right, give its address"))
+}
+
+/// Why an answer was not read to its end.
+enum Stopped {
+    Broke(reqwest::Error),
+    TooLong,
+}
+
+/// The body of an answer, which is small.
+async fn body(mut response: Response) -> Result<Vec<u8>, Stopped> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Stopped::Broke)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > ANSWER_LIMIT {
+            return Err(Stopped::TooLong);
+        }
+    }
+    Ok(bytes)
 }
 
 /// Tells what goes out; comes to an end only when nothing does for too long.
@@ -338,15 +368,20 @@ fn read_back(url: &Url, options: &Options, client: &fetch::Client, to: &str) -> 
     }
 
     let Some(wanted) = &options.system_version else { return Ok(()) };
+    let unable =
+        |problem: String| format!("it took the repository and cannot say which it has: {problem}");
     let ask = async {
         let request = client.http().get(url.clone()).timeout(options.answer);
-        let response = request.send().await.and_then(Response::error_for_status)?;
-        response.bytes().await
+        let response = request.send().await.and_then(Response::error_for_status);
+        let response = response.map_err(|error| whole(&error))?;
+        check_place(&response, url)?;
+        body(response).await.map_err(|stopped| match stopped {
+            Stopped::Broke(error) => whole(&error),
+            Stopped::TooLong => format!("more than {ANSWER_LIMIT} bytes"),
+        })
     };
     let problem = match client.runtime().block_on(ask) {
-        Err(error) => {
-            format!("it took the repository and cannot say which it has: {}", whole(&error))
-        }
+        Err(problem) => unable(problem),
         Ok(bytes) => match serde_json::from_slice::<Option<There>>(&bytes) {
             Ok(Some(There { system_version: Some(there) })) if there == *wanted => return Ok(()),
             Ok(Some(There { system_version: Some(there) })) => {

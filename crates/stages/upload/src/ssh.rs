@@ -48,8 +48,22 @@ const COMMAND: &str = "upload";
 /// How often the transfer is looked at.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Bytes of the far side's words that are kept.
-const WORDS: usize = 16 << 10;
+/// Bytes of one line of the far side's words; what is longer is cut.
+const LINE: usize = 16 << 10;
+
+/// Bytes of all its words. A shell that tells how far it is says far less.
+const WORDS: usize = 1 << 20;
+
+/// What those who write, listen and watch share.
+#[derive(Default)]
+struct Flow {
+    /// Bytes that ssh took.
+    sent: AtomicU64,
+    /// Whether it took all.
+    closed: AtomicBool,
+    /// Whether the far side says more than anybody reads.
+    flooded: AtomicBool,
+}
 
 /// The status that ssh has for its own failures.
 const OWN_FAILURE: i32 = 255;
@@ -71,18 +85,17 @@ pub(crate) fn send(
         .spawn()
         .map_err(|source| Error::Program { program: program.clone(), source })?;
     let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let sent = AtomicU64::new(0);
-    let closed = AtomicBool::new(false);
+    let flow = Flow::default();
     let (line, lines) = channel();
     std::thread::scope(|scope| {
+        let flow = &flow;
         if let Some(output) = output {
             let line = line.clone();
-            scope.spawn(move || listen(output, &line));
+            scope.spawn(move || listen(output, &line, flow));
         }
         if let Some(errors) = errors {
-            scope.spawn(move || listen(errors, &line));
+            scope.spawn(move || listen(errors, &line, flow));
         }
-        let (sent, closed) = (&sent, &closed);
         let writer = scope.spawn(move || {
             let mut input = input;
             let mut chunks = payload.chunks();
@@ -92,13 +105,13 @@ pub(crate) fn send(
                     if input.write_all(piece).is_err() {
                         return Ok(None);
                     }
-                    sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                    flow.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
                 }
             }
-            closed.store(true, Ordering::Relaxed);
+            flow.closed.store(true, Ordering::Relaxed);
             Ok(Some(chunks.sha256()))
         });
-        let watched = watch(&mut child, payload, target.to, options, sent, closed, &lines, tell);
+        let watched = watch(&mut child, payload, target.to, options, flow, &lines, tell);
         // However it ended, nothing may be left running: the pipes end with the program.
         if watched.is_err() {
             let _ = child.kill();
@@ -107,7 +120,7 @@ pub(crate) fn send(
         let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let (status, mut words) = watched?;
         words.extend(lines.iter().inspect(|said| tell(Event::Said(said.clone()))));
-        let total = sent.load(Ordering::Relaxed);
+        let total = flow.sent.load(Ordering::Relaxed);
         let written = written?;
         judge(status, written, &words, log.path(), target.to, total, payload.size)
     })
@@ -162,12 +175,17 @@ fn command(target: &Target<'_>, options: &SshOptions, log: &Path) -> Command {
     command
 }
 
-/// Hands on what the far side writes, line by line.
-fn listen(from: impl Read, line: &Sender<String>) {
+/// Hands on what the far side writes, line by line, as long as it comes to an end.
+fn listen(from: impl Read, line: &Sender<String>, flow: &Flow) {
     let mut reader = BufReader::new(from);
     let mut bytes = Vec::new();
-    // A line without end is cut; so much of it says enough.
-    while (&mut reader).take(WORDS as u64).read_until(b'\n', &mut bytes).is_ok_and(|n| n > 0) {
+    let mut heard = 0;
+    while (&mut reader).take(LINE as u64).read_until(b'\n', &mut bytes).is_ok_and(|n| n > 0) {
+        heard += bytes.len();
+        if heard > WORDS {
+            flow.flooded.store(true, Ordering::Relaxed);
+            return;
+        }
         let text = String::from_utf8_lossy(&bytes);
         let text: String = text.trim_end().chars().filter(|c| !c.is_control()).collect();
         if !text.is_empty() && line.send(text).is_err() {
@@ -178,14 +196,12 @@ fn listen(from: impl Read, line: &Sender<String>) {
 }
 
 /// Waits for the end of ssh, and ends it when nothing moves.
-#[expect(clippy::too_many_arguments, reason = "everything that two threads share")]
 fn watch(
     child: &mut Child,
     payload: &Payload,
     to: &str,
     options: &Options,
-    sent: &AtomicU64,
-    closed: &AtomicBool,
+    flow: &Flow,
     lines: &Receiver<String>,
     tell: &mut dyn FnMut(Event),
 ) -> Result<(ExitStatus, Vec<String>), Error> {
@@ -204,10 +220,14 @@ fn watch(
             tell(Event::Said(said.clone()));
             words.push(said);
         }
+        if flow.flooded.load(Ordering::Relaxed) {
+            let problem = format!("more than {WORDS} bytes of words, and no end of them");
+            return Err(Error::Nonsense { to: to.to_owned(), problem });
+        }
         let now = Instant::now();
-        let bytes = sent.load(Ordering::Relaxed);
+        let bytes = flow.sent.load(Ordering::Relaxed);
         let progress = meter.note(bytes, now);
-        if closed.load(Ordering::Relaxed) {
+        if flow.closed.load(Ordering::Relaxed) {
             if waiting.is_none() {
                 tell(Event::Sent(progress));
                 tell(Event::Waiting);

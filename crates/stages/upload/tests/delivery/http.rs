@@ -2,8 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use misbehaving_depot::{Authority, Certificate};
 use proto::Digest;
@@ -26,6 +27,8 @@ type Answer = Box<dyn FnOnce(&mut TcpStream) -> Option<Request> + Send>;
 struct Server {
     url: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    /// Whether a connection is being answered.
+    busy: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -33,20 +36,28 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let ours = Arc::clone(&requests);
+        let busy = Arc::new(AtomicBool::new(false));
+        let (ours, at_work) = (Arc::clone(&requests), Arc::clone(&busy));
         std::thread::spawn(move || {
             for answer in answers {
                 let (mut stream, _) = listener.accept().unwrap();
+                at_work.store(true, Ordering::SeqCst);
                 stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
                 if let Some(request) = answer(&mut stream) {
                     ours.lock().unwrap().push(request);
                 }
+                at_work.store(false, Ordering::SeqCst);
             }
         });
-        Self { url, requests }
+        Self { url, requests, busy }
     }
 
+    /// What came. Who has an answer is quicker here than who gave it.
     fn requests(&self) -> Vec<Request> {
+        let until = Instant::now() + Duration::from_secs(10);
+        while self.busy.load(Ordering::SeqCst) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.requests.lock().unwrap().clone()
     }
 }
@@ -204,6 +215,76 @@ fn refusals_and_nonsense_are_shown() {
     });
     let error = refusal(&sample, garbage);
     assert!(matches!(error, Error::Nonsense { .. }), "{error}");
+}
+
+/// Writes a beginning, and then the same again and again until nobody listens.
+fn endless(begin: &'static str, again: &'static str) -> Answer {
+    Box::new(move |stream| {
+        let request = take(stream, u64::MAX);
+        stream.write_all(begin.as_bytes()).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while stream.write_all(again.as_bytes()).is_ok() && Instant::now() < until {}
+        Some(request)
+    })
+}
+
+#[test]
+fn answers_without_end_are_not_waited_for() {
+    let sample = Sample::new();
+    for (begin, again) in [
+        ("HTTP/1.1 200 OK\r\n", "X-More: of the same\r\n"),
+        ("HTTP/1.1 200 OK\r\nX: ", "more and more "),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n"),
+    ] {
+        let error = refusal(&sample, endless(begin, again));
+        assert!(matches!(error, Error::Nonsense { .. }), "{again:?}: {error}");
+    }
+    // Every one of these announces an answer.
+    let begun = Instant::now();
+    let error = refusal(&sample, endless("", "HTTP/1.1 102 Processing\r\n\r\n"));
+    assert!(matches!(error, Error::Silent { .. } | Error::Nonsense { .. }), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(15));
+    // Asked what it has, it never ends.
+    let (_runtime, client) = client();
+    let more = endless("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", "[[[[[[[[");
+    let server = Server::start(vec![answers("204 No Content", ""), more]);
+    let with = Options { system_version: Some("1.2.3".to_owned()), ..options() };
+    let error = send(&sample, &server.url, &with, Some(&client)).0.unwrap_err().to_string();
+    assert!(error.contains("cannot say which it has"), "{error}");
+}
+
+#[test]
+fn who_did_not_take_all_of_it_cannot_be_glad() {
+    let sample = Sample::new();
+    let early: Answer = Box::new(|stream| {
+        let request = take(stream, 1000);
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        // What it was sent and did not read would end the connection before the answer is seen.
+        std::thread::sleep(Duration::from_secs(1));
+        Some(request)
+    });
+    let error = refusal(&sample, early);
+    let wanted = |problem: &str| problem.contains("204") && problem.contains("of 12582912 bytes");
+    assert!(matches!(&error, Error::Nonsense { problem, .. } if wanted(problem)), "{error}");
+
+    // To ask another server is not to give it anything.
+    for status in ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect"]
+    {
+        let (_runtime, client) = client();
+        let other = Server::start(vec![answers("204 No Content", "")]);
+        let head =
+            format!("HTTP/1.1 {status}\r\nLocation: {}/x\r\nContent-Length: 0\r\n\r\n", other.url);
+        let sends_on: Answer = Box::new(move |stream| {
+            let request = take(stream, u64::MAX);
+            stream.write_all(head.as_bytes()).unwrap();
+            Some(request)
+        });
+        let server = Server::start(vec![sends_on]);
+        let error = send(&sample, &server.url, &options(), Some(&client)).0.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("it sends on to") || text.contains(status), "{status}: {text}");
+        assert!(other.requests().iter().all(|request| request.body.is_empty()));
+    }
 }
 
 #[test]

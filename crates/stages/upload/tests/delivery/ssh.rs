@@ -27,6 +27,8 @@ store)
 refuse) cat >/dev/null; echo "Updates currently running for sled 14" >&2; exit 3 ;;
 refuse-early) echo "this user may not upload" >&2; exit 77 ;;
 status-255) cat >/dev/null; exit 255 ;;
+flood) exec yes "still at it" >&2 ;;
+flood-late) cat >/dev/null; exec cat /dev/zero ;;
 stall) exec sleep 60 ;;
 silent) cat >/dev/null; exec sleep 60 ;;
 early) head -c 100000 >/dev/null; echo "thank you" ;;
@@ -289,6 +291,22 @@ fn a_cut_connection_is_begun_again_from_the_start() {
     assert_eq!(result.unwrap().attempts, 2);
     assert!(server.stored().unwrap() == sample.bytes);
     assert_eq!(events.iter().filter(|event| matches!(event, Event::Again { .. })).count(), 1);
+}
+
+#[test]
+fn words_without_end_are_not_listened_to() {
+    for behaviour in ["flood", "flood-late"] {
+        let sample = Sample::new();
+        let Some(server) = Server::start(&sample, behaviour) else { return };
+        let (result, events) = send(&sample, &server.url(), &with_config(&sample), None);
+        let error = result.unwrap_err();
+        let wanted = |problem: &str| problem.contains("no end of them");
+        assert!(
+            matches!(&error, Error::Nonsense { problem, .. } if wanted(problem)),
+            "{behaviour}: {error}"
+        );
+        assert!(said(&events).len() < 1 << 20);
+    }
 }
 
 #[test]
