@@ -150,6 +150,42 @@ fn hostile_layers_and_baselines_leave_nothing_and_reach_nothing() -> Result {
     Ok(())
 }
 
+/// What zoneadm makes of the words behind `install`: getopt(3C) takes them apart by `installopts`
+/// of `config.xml`, and each option is put together again without a blank before its value.
+fn handed_on(words: &[&str]) -> Result<Vec<String>> {
+    let config =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("files/config.xml"))?;
+    let (_, rest) = config.split_once("<installopts>").ok_or("no installopts")?;
+    let (options, _) = rest.split_once("</installopts>").ok_or("no end of installopts")?;
+    // letter, whether there is a value, long name
+    let mut known: Vec<(char, bool, String)> = Vec::new();
+    let mut characters = options.chars();
+    while let Some(character) = characters.next() {
+        match (character, known.last_mut()) {
+            (':', Some(last)) => last.1 = true,
+            ('(', Some(last)) => last.2 = characters.by_ref().take_while(|&c| c != ')').collect(),
+            _ => known.push((character, false, String::new())),
+        }
+    }
+    let mut handed = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let Some(long) = word.strip_prefix("--") else {
+            handed.push((*word).to_owned());
+            break;
+        };
+        match known.iter().find(|(_, _, name)| name == long) {
+            Some((letter, true, _)) => {
+                handed.push(format!("-{letter}{}", words.next().ok_or("no value")?));
+            }
+            Some((letter, false, _)) => handed.push(format!("-{letter}")),
+            None => handed.push("--".to_owned()),
+        }
+    }
+    handed.extend(words.map(|word| (*word).to_owned()));
+    Ok(handed)
+}
+
 #[test]
 fn layers_that_are_not_the_pinned_ones_leave_nothing() -> Result {
     let system = System::generate()?;
@@ -173,8 +209,9 @@ fn layers_that_are_not_the_pinned_ones_leave_nothing() -> Result {
         system.brand().args(["install", "--sha256", &a]).args([&first, &second]).output()?;
     assert_exit(&short, 253, "1 digests for 2 layers");
     assert!(system.left()?.is_empty());
-    // as zoneadm makes it of `--json --sha256 A --sha256 B`
-    let output = system.brand().args(["install", "-j"]).args(words([&a, &b])).output()?;
+    let mut written = vec!["--json", "--sha256", &a, "--sha256", &b];
+    written.extend([first.to_str().ok_or("path")?, second.to_str().ok_or("path")?]);
+    let output = system.brand().arg("install").args(handed_on(&written)?).output()?;
     assert_exit(&output, 0, "");
     assert!(text(&output.stdout).starts_with('{'), "{output:?}");
     assert!(system.zone_root().join("a").is_file() && system.zone_root().join("b").is_file());
