@@ -11,7 +11,7 @@ use oxide_archive::{ArchiveType, Metadata, Writer};
 use proto::Digest;
 
 use crate::artifact::{Kind, Slot, Variant};
-use crate::inputs::{BoardRoms, Firmware, Planned, Source, corpus};
+use crate::inputs::{BOARDS, Firmware, Planned, Source, corpus};
 use crate::{Error, names};
 
 /// How every stand-in begins that is text.
@@ -107,7 +107,7 @@ fn make(version: &str) -> Result<Vec<Planned>, String> {
         add(target_name, bytes, Kind::MeasurementCorpus)?;
     }
     for variant in [Variant::Host, Variant::Recovery] {
-        for board in BoardRoms::BOARDS {
+        for board in BOARDS {
             let rom = text(&format!("the {variant} ROM of {board}"), SIZE);
             let kind = Kind::OsPhase1 { board: board.to_owned(), variant };
             add(format!("os-{variant}/{board}.rom"), rom, kind)?;

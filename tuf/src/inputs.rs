@@ -16,7 +16,7 @@ use crate::zip::{Archive, Entry, Streamed};
 use crate::{Error, fakes, names};
 
 pub use firmware::Firmware;
-pub(crate) use os_images::BoardRoms;
+pub use os_images::BOARDS;
 pub(crate) use zone::read_layer;
 
 /// One thing to put into a repository.

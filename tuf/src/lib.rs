@@ -91,7 +91,7 @@ pub use documents::{ArtifactsDocument, InstallinatorArtifact, InstallinatorDocum
 pub use edit::{EditOptions, edit};
 pub use error::Error;
 pub use fakes::STAND_IN;
-pub use inputs::{Firmware, Input};
+pub use inputs::{BOARDS, Firmware, Input};
 pub use keys::Key;
 pub use merge::{MergeOptions, merge};
 pub use metadata::RootChange;

@@ -1,6 +1,7 @@
 //! Checks a repository: a zip, or a directory with the same files.
 
 mod artifacts;
+mod head;
 mod metadata;
 mod open;
 mod signatures;

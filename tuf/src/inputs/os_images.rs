@@ -13,13 +13,8 @@ use crate::artifact::{Kind, Variant};
 /// Text files are notes on the build; anything larger was put there by mistake.
 const TEXT_LIMIT: u64 = 16 << 20;
 
-/// The ROM files and the boards they are for.
-pub(crate) struct BoardRoms;
-
-impl BoardRoms {
-    /// Boards that have a phase 1, as file stem.
-    pub(crate) const BOARDS: [&'static str; 2] = ["cosmo", "gimlet"];
-}
+/// The boards that have a phase 1; `<board>.rom` is its file.
+pub const BOARDS: [&str; 2] = ["gimlet", "cosmo"];
 
 pub(super) fn plan(
     directory: &Path,
@@ -36,7 +31,7 @@ pub(super) fn plan(
     let folder = format!("os-{variant}");
     let mut planned = Vec::new();
 
-    for board in BoardRoms::BOARDS {
+    for board in BOARDS {
         let rom = required(directory, &format!("{board}.rom"))?;
         let kind = Kind::OsPhase1 { board: board.to_owned(), variant };
         planned.push(artifact(format!("{folder}/{board}.rom"), rom, kind, version.to_owned())?);

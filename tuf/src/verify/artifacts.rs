@@ -6,7 +6,7 @@ use super::Target;
 use super::targets::Contents;
 use crate::artifact::{Artifact, Kind, Variant, tags_text};
 use crate::documents::{ARTIFACTS, ARTIFACTS_V1, ArtifactsDocument, InstallinatorDocument};
-use crate::inputs::BoardRoms;
+use crate::inputs::BOARDS;
 use crate::names::{check_system_version, check_version};
 use crate::phase2;
 use crate::problem::{Findings, ProblemId};
@@ -251,7 +251,7 @@ fn check_complete(kinds: &[(&Artifact, Kind)], findings: &mut Findings) {
 pub(crate) fn missing(is_there: impl Fn(&Kind) -> bool) -> Vec<Kind> {
     let mut wanted = vec![Kind::InstallinatorDocument];
     for variant in [Variant::Host, Variant::Recovery] {
-        for board in BoardRoms::BOARDS {
+        for board in BOARDS {
             wanted.push(Kind::OsPhase1 { board: board.to_owned(), variant });
         }
         wanted.push(Kind::OsPhase2 { variant });

@@ -4,11 +4,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-/// By which a stand-in for a ROM is recognised wherever it comes from.
-pub(crate) use tuf::STAND_IN;
-
-/// The boards whose ROMs an update repository has.
-pub(crate) const BOARDS: [&str; 2] = ["gimlet", "cosmo"];
+/// By which a stand-in for a ROM is recognised wherever it comes from, and the boards whose ROMs an
+/// update repository has.
+pub(crate) use tuf::{BOARDS, STAND_IN};
 
 /// Whether a ROM is a stand-in. One that cannot be read is found out by whoever needs it.
 pub(crate) fn is_stand_in(rom: &Path) -> bool {

@@ -1,6 +1,6 @@
 //! Build archives.
 
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, SeekFrom};
 
 use zip::ZipArchive;
 
@@ -45,9 +45,9 @@ impl Archive {
     ///
     /// When it is no zip with the right comment, has no readable firmware, or that has no sound
     /// caboose.
-    pub fn read(reader: impl Read + Seek) -> Result<Self, Error> {
+    pub fn read(mut reader: impl Read + Seek) -> Result<Self, Error> {
         let wrong = |problem: String| Error::Archive(problem);
-        let mut zip = ZipArchive::new(reader).map_err(|error| wrong(error.to_string()))?;
+        let mut zip = ZipArchive::new(&mut reader).map_err(|error| wrong(error.to_string()))?;
         let format = zip
             .comment()
             .strip_prefix(COMMENT)
@@ -65,8 +65,25 @@ impl Archive {
             Some(b"default") => ImageName::Default,
             Some(other) => ImageName::Other(other.escape_ascii().to_string()),
         };
+        let (named, comment) = (zip.len(), zip.comment().len());
+        drop(zip);
+        let listed = listed(&mut reader, comment).map_err(|error| wrong(error.to_string()))?;
+        if listed != named {
+            return Err(wrong(format!("it lists {listed} members under {named} names")));
+        }
         Ok(Self { format, image_name, caboose })
     }
+}
+
+/// How many members the end record counts, the last of which of one name is all that a reader by
+/// name sees.
+fn listed(reader: &mut (impl Read + Seek), comment: usize) -> std::io::Result<usize> {
+    /// From the count of members to the comment.
+    const BEHIND: i64 = 12;
+    let mut count = [0; 2];
+    reader.seek(SeekFrom::End(-BEHIND - comment as i64))?;
+    reader.read_exact(&mut count)?;
+    Ok(usize::from(u16::from_le_bytes(count)))
 }
 
 /// Reads a member, if it is there, without trusting its size.
@@ -111,6 +128,21 @@ mod tests {
         assert_eq!(archive.image_name, ImageName::B);
         assert_eq!(archive.caboose.name().unwrap(), "lab");
         assert_eq!(archive.caboose.signer().unwrap(), Some(&rkth[..]));
+    }
+
+    #[test]
+    fn two_members_of_one_name_are_refused() {
+        let good = Fake { image_name: Some("a"), ..Fake::new("SimRot", "1.0.0") }.archive();
+        let mut writer = zip::ZipWriter::new_append(Cursor::new(good)).unwrap();
+        writer.start_file("image-nam2", zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut writer, b"b").unwrap();
+        let mut bytes = writer.finish().unwrap().into_inner();
+        assert_eq!(read(&bytes).unwrap().image_name, ImageName::A);
+        while let Some(at) = bytes.windows(10).position(|name| name == b"image-nam2") {
+            bytes[at + 9] = b'e';
+        }
+        let error = read(&bytes).unwrap_err().to_string();
+        assert!(error.contains("members under"), "{error}");
     }
 
     #[test]
