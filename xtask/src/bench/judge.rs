@@ -7,9 +7,9 @@ use jobs::Stop;
 use serde::Serialize;
 
 use super::stage::Done;
-use super::{Cost, Measured, Spread, Stage, load, summarize, turn};
+use super::{Cost, Measured, Spread, Stage, by_turns, load, summarize};
 use crate::failure::Failure;
-use crate::printer::{self, Printer};
+use crate::printer::Printer;
 
 /// What is measured together, and what `--only` names.
 #[derive(Debug, Clone, Copy)]
@@ -122,20 +122,7 @@ pub(super) fn measure<'a>(
     let (mut stages, mut judged) = (Vec::new(), Vec::new());
     for group in groups {
         let runs = if group.once { 1 } else { runs };
-        let mut samples: Vec<Vec<(Cost, Done)>> = vec![Vec::new(); group.stages.len()];
-        for run in 1..=runs {
-            for (stage, samples) in group.stages.iter().zip(&mut samples) {
-                let (cost, done) = turn(stage, directory, stop)?;
-                printer.say(format_args!(
-                    "run {run} of {runs}: {:<23} {:>8}, processors {:>8}, peak {}",
-                    stage.name,
-                    printer::seconds(cost.wall),
-                    printer::seconds(cost.cpu),
-                    printer::bytes(done.peak)
-                ));
-                samples.push((cost, done));
-            }
-        }
+        let samples = by_turns(group.stages, directory, runs, stop, printer)?;
         judged.extend(group.targets.iter().map(|target| judge(target, group.stages, &samples)));
         stages.extend(group.stages.iter().zip(&samples).map(|(stage, s)| summarize(stage, s)));
     }
@@ -153,7 +140,7 @@ pub(super) fn is_chosen(only: &[String], name: &str) -> bool {
     only.is_empty() || only.iter().any(|wanted| wanted == name)
 }
 
-pub(super) fn judge(target: &Target, stages: &[Stage], samples: &[Vec<(Cost, Done)>]) -> Judged {
+fn judge(target: &Target, stages: &[Stage], samples: &[Vec<(Cost, Done)>]) -> Judged {
     let runs = samples.iter().map(Vec::len).min().unwrap_or(0);
     let numbers = (0..runs).map(|run| {
         let all = stages.iter().zip(samples).map(|(stage, samples)| (stage.name, &samples[run]));
@@ -166,6 +153,27 @@ pub(super) fn judge(target: &Target, stages: &[Stage], samples: &[Vec<(Cost, Don
         unit: target.unit,
         measured,
         met: target.wanted.is_met(measured.median),
+    }
+}
+
+/// Runs the stages of groups once and looks whether every target gets a number.
+#[cfg(test)]
+pub(super) fn try_out(groups: &[Group], directory: &Path, run: impl Fn(&Stage) -> Done) {
+    let scratch = directory.join("scratch");
+    for group in groups {
+        let mut samples = Vec::new();
+        for stage in group.stages {
+            std::fs::create_dir_all(&scratch).unwrap();
+            let done = run(stage);
+            let second = std::time::Duration::from_secs(1);
+            samples.push(vec![(Cost { wall: second, cpu: second, peak: done.peak }, done)]);
+            // A line for the shell leaves none.
+            let _ = std::fs::remove_dir_all(&scratch);
+        }
+        for target in group.targets {
+            let judged = judge(target, group.stages, &samples);
+            assert!(judged.measured.median.is_finite(), "{}", target.what);
+        }
     }
 }
 

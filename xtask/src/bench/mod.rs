@@ -128,20 +128,7 @@ pub(crate) fn run(
             printer::seconds(cost.wall)
         ));
     }
-    let mut samples: Vec<Vec<(Cost, Done)>> = vec![Vec::new(); stages.len()];
-    for run in 1..=runs {
-        for (stage, samples) in stages.iter().zip(&mut samples) {
-            let (cost, done) = turn(stage, directory, stop)?;
-            printer.say(format_args!(
-                "run {run} of {runs}: {:<14} {:>8}, processors {:>8}, peak {}",
-                stage.name,
-                printer::seconds(cost.wall),
-                printer::seconds(cost.cpu),
-                printer::bytes(done.peak)
-            ));
-            samples.push((cost, done));
-        }
-    }
+    let samples = by_turns(&stages, directory, runs, stop, printer)?;
     let mut measured: Vec<Measured> =
         stages.iter().zip(&samples).map(|(stage, samples)| summarize(stage, samples)).collect();
     for index in 0..stages.len() {
@@ -222,6 +209,31 @@ fn stage_command(name: &str, directory: &Path) -> Result<Command, Failure> {
     let mut command = Command::new(program);
     command.args([SUBCOMMAND, name]).arg(directory).stdin(Stdio::null());
     Ok(command)
+}
+
+/// Runs stages by turns, each so many times; the samples of each.
+fn by_turns(
+    stages: &[Stage],
+    directory: &Path,
+    runs: usize,
+    stop: &Stop,
+    printer: &Printer,
+) -> Result<Vec<Vec<(Cost, Done)>>, Failure> {
+    let mut samples = vec![Vec::new(); stages.len()];
+    for run in 1..=runs {
+        for (stage, samples) in stages.iter().zip(&mut samples) {
+            let (cost, done) = turn(stage, directory, stop)?;
+            printer.say(format_args!(
+                "run {run} of {runs}: {:<23} {:>8}, processors {:>8}, peak {}",
+                stage.name,
+                printer::seconds(cost.wall),
+                printer::seconds(cost.cpu),
+                printer::bytes(done.peak)
+            ));
+            samples.push((cost, done));
+        }
+    }
+    Ok(samples)
 }
 
 fn summarize(stage: &Stage, samples: &[(Cost, Done)]) -> Measured {
