@@ -12,6 +12,7 @@ mod drivers;
 mod fetch;
 mod files;
 mod metadata;
+mod plan;
 mod settings;
 mod stage;
 
@@ -99,8 +100,7 @@ fn resolve(
     patterns: &[String],
     origins: &[&dyn Origin],
 ) -> Result<(Image, Vec<Chosen>), Error> {
-    let image = Image::read(proto)?;
-    image.check_changeable()?;
+    let image = Image::read_changeable(proto)?;
     let chosen = solve(&image, origins, patterns)?;
     Ok((image, chosen))
 }
@@ -113,8 +113,7 @@ pub fn install_chosen(
     origins: &[&dyn Origin],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
-    let image = Image::read(proto)?;
-    image.check_changeable()?;
+    let image = Image::read_changeable(proto)?;
     change(proto, &image, image.config.clone(), chosen, origins, options)
 }
 
@@ -125,8 +124,7 @@ pub fn uninstall(
     patterns: &[String],
     options: &InstallOptions,
 ) -> Result<Report, Error> {
-    let image = Image::read(proto)?;
-    image.check_changeable()?;
+    let image = Image::read_changeable(proto)?;
     let chosen = solve_removal(&image, patterns)?;
     change(proto, &image, image.config.clone(), chosen, &[], options)
 }
