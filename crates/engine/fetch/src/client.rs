@@ -20,7 +20,7 @@ impl Client {
     /// with I/O and time enabled. The client blocks the threads that call it; they must not be
     /// threads of that runtime.
     pub fn new(runtime: Handle, options: Options) -> Result<Self, Error> {
-        let problem = |error: reqwest::Error| Error::Client { problem: whole(&error) };
+        let problem = |error: reqwest::Error| Error::Client { problem: causes(&error) };
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("pkg/", env!("CARGO_PKG_VERSION"), " (cargo xtask)"))
             .connect_timeout(options.connect_timeout)
@@ -72,9 +72,9 @@ impl Client {
     }
 }
 
-/// An error with its causes, which say what reqwest's own message leaves out; the address is left
-/// out, as it is printed beside.
-pub(crate) fn whole(error: &reqwest::Error) -> String {
+/// The causes of an error, which say what its own message leaves out. That names the address, which
+/// is printed beside.
+pub fn causes(error: &reqwest::Error) -> String {
     let mut text = String::new();
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = cause {

@@ -26,7 +26,7 @@ mod options;
 mod pause;
 mod transfer;
 
-pub use client::Client;
+pub use client::{Client, causes};
 pub use error::{Attempt, Error, Problem};
 pub use fetcher::Fetcher;
 pub use item::{Check, Item};

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use crate::certificate::refused;
-use crate::client::whole;
+use crate::client::causes;
 use crate::pause::{pause, retry_after};
 use crate::{Attempt, Client, Error, Item, Problem};
 
@@ -231,7 +231,7 @@ fn connection(error: &reqwest::Error) -> Problem {
     }
     match refused(error) {
         Some(problem) => Problem::Certificate(problem),
-        None => Problem::Connection(whole(error)),
+        None => Problem::Connection(causes(error)),
     }
 }
 

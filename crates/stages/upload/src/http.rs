@@ -154,7 +154,7 @@ async fn exchange(
     to: &str,
 ) -> Result<(StatusCode, String), Error> {
     let broke = |error: reqwest::Error| {
-        let (to, problem) = (to.to_owned(), whole(&error));
+        let (to, problem) = (to.to_owned(), fetch::causes(&error));
         let sent = shared.sent.load(Ordering::Relaxed);
         if error.is_connect() {
             Error::Connect { to, problem }
@@ -373,10 +373,10 @@ fn read_back(url: &Url, options: &Options, client: &fetch::Client, to: &str) -> 
     let ask = async {
         let request = client.http().get(url.clone()).timeout(options.answer);
         let response = request.send().await.and_then(Response::error_for_status);
-        let response = response.map_err(|error| whole(&error))?;
+        let response = response.map_err(|error| fetch::causes(&error))?;
         check_place(&response, url)?;
         body(response).await.map_err(|stopped| match stopped {
-            Stopped::Broke(error) => whole(&error),
+            Stopped::Broke(error) => fetch::causes(&error),
             Stopped::TooLong => format!("more than {ANSWER_LIMIT} bytes"),
         })
     };
@@ -391,21 +391,4 @@ fn read_back(url: &Url, options: &Options, client: &fetch::Client, to: &str) -> 
         },
     };
     Err(Error::Nonsense { to: to.to_owned(), problem })
-}
-
-/// An error with its causes, which say what the error itself leaves out.
-fn whole(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            if !text.is_empty() {
-                text += ": ";
-            }
-            text += &part;
-        }
-        cause = error.source();
-    }
-    if text.is_empty() { error.to_string() } else { text }
 }

@@ -132,15 +132,16 @@ impl Image {
         Self { packages, ..self.clone() }
     }
 
-    /// Refuses an image that is read here but not changed.
-    pub(crate) fn check_changeable(&self) -> Result<(), Error> {
-        if self.config.format() == "4" {
-            return Ok(());
+    /// Reads an image that is to be changed. Format 5 is only read.
+    pub(crate) fn read_changeable(proto: &Proto) -> Result<Self, Error> {
+        let image = Self::read(proto)?;
+        if image.config.format() == "4" {
+            return Ok(image);
         }
         let problem = format!(
             "image format {} is read but not changed here; begin with a new image, which has \
              format 4, or use pkg(1)",
-            self.config.format()
+            image.config.format()
         );
         Err(Error::damaged(CONFIG, problem))
     }

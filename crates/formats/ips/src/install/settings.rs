@@ -35,8 +35,7 @@ fn configure(
     date: Timestamp,
     edit: impl FnOnce(&mut ImageConfig),
 ) -> Result<(), Error> {
-    let image = Image::read(proto)?;
-    image.check_changeable()?;
+    let image = Image::read_changeable(proto)?;
     let mut config = image.config;
     edit(&mut config);
     let mut stage = Stage::new(proto, date);
@@ -78,8 +77,7 @@ pub fn approve_ca_certificate(
     certificate: &[u8],
     date: Timestamp,
 ) -> Result<(), Error> {
-    let image = Image::read(proto)?;
-    image.check_changeable()?;
+    let image = Image::read_changeable(proto)?;
     let mut config = image.config;
     if config.publisher(publisher).is_none() {
         return Err(Error::Pattern {
@@ -186,8 +184,7 @@ fn reconfigure(
     fetch: bool,
     edit: impl FnOnce(&mut ImageConfig),
 ) -> Result<Report, Error> {
-    let image = Image::read(proto)?;
-    image.check_changeable()?;
+    let image = Image::read_changeable(proto)?;
     let mut config = image.config.clone();
     edit(&mut config);
     if config == image.config {
