@@ -20,14 +20,14 @@ pub enum Error {
         source: io::Error,
     },
     /// The compressed form is damaged.
-    #[error("{}: {source}{}", .path.display(), in_member(.member))]
+    #[error("{}: {damage}{}", .path.display(), in_member(.member))]
     Compressed {
         /// The archive.
         path: PathBuf,
         /// The member that was being read, if any.
         member: Option<String>,
         /// The damage.
-        source: gzip::Error,
+        damage: gzip::Error,
     },
     /// A compressed form that is not read here.
     #[error(

@@ -351,7 +351,7 @@ impl<R: Read> TarReader<R> {
                         Some(damage) => Error::Compressed {
                             path: self.path.clone(),
                             member: self.member.clone(),
-                            source: damage.clone(),
+                            damage: damage.clone(),
                         },
                         None => Error::io("read", &self.path)(error),
                     });

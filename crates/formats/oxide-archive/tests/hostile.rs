@@ -242,7 +242,7 @@ fn modes_and_owners_that_make_no_sense() {
 fn damage_of_the_compressed_form() {
     let good = gzipped(&root().file("root/a", 0o644, &[7; 5000]).bytes());
     let damage = |bytes: &[u8]| match both(bytes, &options()).unwrap_err() {
-        Error::Compressed { source, .. } => source,
+        Error::Compressed { damage, .. } => damage,
         other => panic!("{other}"),
     };
     assert!(matches!(damage(&good[..good.len() - 1]), gzip::Error::Truncated { .. }));

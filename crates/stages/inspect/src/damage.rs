@@ -61,8 +61,8 @@ impl IntoDamage for oxide_archive::Error {
         use oxide_archive::Error as E;
         Ok(match self {
             E::Io { source, .. } => return Err(source),
-            E::Compressed { member, source, .. } => {
-                let damage = Damage::new(source.to_string());
+            E::Compressed { member, damage, .. } => {
+                let damage = Damage::new(damage.to_string());
                 match member {
                     Some(member) => damage.inside(member),
                     None => damage,
