@@ -47,6 +47,7 @@ mod import;
 mod install;
 mod json;
 mod link;
+mod located;
 mod location;
 mod lock;
 mod manifest;
@@ -85,10 +86,11 @@ pub use install::{
     purge_history, set_properties, set_publisher, uninstall,
 };
 pub use link::{link_target, normal_path};
+pub use located::Located;
 pub use location::Location;
 pub use lock::{Change, ChangeKind, Lock, LockOrigin, LockedOrigin, LockedPackage, diff};
 pub use manifest::{Line, Manifest};
-pub use mogrify::{Located, Mogrified, Mogrify};
+pub use mogrify::{Mogrified, Mogrify};
 pub use origin::{Origin, StoredPayload, Wanted, newest, open_origin};
 pub use packages::Packages;
 pub use payload::{Payload, PayloadReader};

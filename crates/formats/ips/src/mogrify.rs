@@ -9,13 +9,15 @@
 //! Transforms apply in order of appearance to all actions, wherever those are written, and to the
 //! actions that transforms emit.
 
+mod apply;
+mod source;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::manifest::{LogicalLine, logical_lines};
-use crate::operands::PackageValues;
-use crate::transform::{Outcome, Transform};
+use self::apply::Input;
+use crate::located::Located;
 use crate::{Action, ActionKind, Error, Line, Manifest};
 
 /// How to read manifests in source form.
@@ -44,29 +46,6 @@ pub struct Mogrified {
     pub notes: BTreeMap<usize, Vec<String>>,
 }
 
-/// An action and the place it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located {
-    /// The file.
-    pub file: Arc<Path>,
-    /// The line, from 1.
-    pub line: usize,
-    /// The action.
-    pub action: Action,
-}
-
-impl Located {
-    /// An error about this action.
-    pub(crate) fn refuse(&self, problem: impl Into<String>) -> Error {
-        Error::Manifest {
-            path: self.file.to_path_buf(),
-            line: self.line,
-            column: 1,
-            problem: problem.into(),
-        }
-    }
-}
-
 impl Mogrified {
     /// The actions as a manifest; none when a transform said `abort`.
     pub fn manifest(&self, source: impl Into<PathBuf>) -> Option<Manifest> {
@@ -93,6 +72,16 @@ impl Mogrified {
         notes(&mut text, actions.len());
         Some(text)
     }
+
+    /// The values of `set name=NAME` in the result.
+    pub fn values(&self, name: &str) -> Vec<&str> {
+        let actions = self.actions.iter().flatten().map(|located| &located.action);
+        actions
+            .filter(|action| action.kind == ActionKind::Set && action.get("name") == Some(name))
+            .flat_map(|action| action.attributes.list("value"))
+            .map(String::as_str)
+            .collect()
+    }
 }
 
 /// An action as a source manifest has it.
@@ -106,110 +95,6 @@ fn source_action(action: &Action) -> Action {
 
 /// How deep includes and macros may nest; deeper is a cycle.
 const DEEPEST: usize = 32;
-
-#[derive(Default)]
-struct Input {
-    /// Actions; none at the end of each file that was given (not of included ones).
-    entries: Vec<Option<Located>>,
-    transforms: Vec<Transform>,
-}
-
-impl Input {
-    /// Applies the transforms.
-    fn run(self, explain: bool) -> Result<Mogrified, Error> {
-        let mut run = Run {
-            transforms: &self.transforms,
-            explain,
-            printed: Vec::new(),
-            actions: Vec::new(),
-            notes: BTreeMap::new(),
-        };
-        let mut package = PackageValues::default();
-        for entry in self.entries {
-            let wanted = match entry {
-                Some(located) => {
-                    package.add(&located.action);
-                    run.apply(Some(located), &package, 0)?
-                }
-                // The pseudo type `pkg` is the package as a whole, at the end of its file.
-                None => {
-                    let package = std::mem::take(&mut package);
-                    package.list("pkg.fmri").is_empty() || run.apply(None, &package, 0)?
-                }
-            };
-            if !wanted {
-                return Ok(Mogrified { actions: None, printed: run.printed, notes: run.notes });
-            }
-        }
-        Ok(Mogrified { actions: Some(run.actions), printed: run.printed, notes: run.notes })
-    }
-}
-
-/// The application of all transforms to all actions.
-struct Run<'a> {
-    transforms: &'a [Transform],
-    explain: bool,
-    printed: Vec<String>,
-    actions: Vec<Located>,
-    notes: BTreeMap<usize, Vec<String>>,
-}
-
-impl Run<'_> {
-    /// Applies the transforms to an action or the package, then to what they emitted, which comes
-    /// behind. False when the package is not wanted.
-    fn apply(
-        &mut self,
-        mut located: Option<Located>,
-        package: &PackageValues,
-        depth: usize,
-    ) -> Result<bool, Error> {
-        let mut emitted = Vec::new();
-        let whole = located.is_none();
-        for transform in self.transforms {
-            let before = if self.explain { located.clone() } else { None };
-            match transform.apply(located.as_mut(), package)? {
-                Outcome::Continue => {}
-                Outcome::Drop => located = None,
-                Outcome::Print(text) => self.printed.push(text),
-                Outcome::Emit(action) => emitted.extend(action),
-                Outcome::Abort(message) => {
-                    self.printed.extend(message);
-                    return Ok(false);
-                }
-            }
-            if let Some(before) = before
-                && located.as_ref() != Some(&before)
-            {
-                self.note(transform, &before, located.as_ref());
-            }
-            if located.is_none() && !whole {
-                break;
-            }
-        }
-        self.actions.extend(located);
-        for action in emitted {
-            if depth == DEEPEST {
-                let problem = format!("emits what it matches, {DEEPEST} times over: a cycle?");
-                return Err(action.refuse(problem));
-            }
-            if !self.apply(Some(action), package, depth + 1)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Notes what a transform did to an action.
-    fn note(&mut self, transform: &Transform, before: &Located, after: Option<&Located>) {
-        let after = after
-            .map_or("dropped".to_owned(), |located| source_action(&located.action).to_string());
-        self.notes.entry(self.actions.len()).or_default().extend([
-            format!(" Action: {}", source_action(&before.action)),
-            format!("Applied: {}", transform.describe()),
-            format!(" Result: {after}"),
-        ]);
-    }
-}
 
 impl Mogrify {
     /// Reads a manifest and the files with transforms that go with it, in this order, and
@@ -244,151 +129,6 @@ impl Mogrify {
             input.entries.push(None);
         }
         input.run(self.explain)
-    }
-
-    fn read(&self, path: &Path, depth: usize, input: &mut Input) -> Result<(), Error> {
-        let file: Arc<Path> = path.into();
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-        for logical in logical_lines(&text) {
-            if logical.is_skipped() {
-                continue;
-            }
-            let refuse = |problem: String| Error::Manifest {
-                path: path.to_owned(),
-                line: logical.number(),
-                column: 1,
-                problem,
-            };
-            let line = self.substitute(path, &logical)?;
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            match directive(&line) {
-                Some(("include", name)) => {
-                    if depth == DEEPEST {
-                        return Err(refuse(format!(
-                            "includes are nested {DEEPEST} deep: a cycle?"
-                        )));
-                    }
-                    let name = name.trim_matches('"');
-                    let found = self.find(path, name).ok_or_else(|| {
-                        refuse(format!(
-                            "{name} is neither beside this file nor in {}",
-                            list(&self.include_directories)
-                        ))
-                    })?;
-                    self.read(&found, depth + 1, input)?;
-                }
-                Some(("transform", rest)) => input.transforms.push(
-                    Transform::parse(rest, Arc::clone(&file), logical.number()).map_err(refuse)?,
-                ),
-                Some((word, _)) => {
-                    return Err(refuse(format!(
-                        "<include or <transform was expected, not <{word}"
-                    )));
-                }
-                None if line.starts_with('<') => {
-                    return Err(refuse("a directive must end with >".to_owned()));
-                }
-                None => {
-                    let action = Action::parse(&line).map_err(|error| {
-                        let changed = line != logical.text;
-                        let (at, column) = logical.position(if changed { 0 } else { error.offset });
-                        Error::Manifest {
-                            path: path.to_owned(),
-                            line: at,
-                            column,
-                            problem: if changed {
-                                format!("{} (after macros: {line})", error.problem)
-                            } else {
-                                error.problem
-                            },
-                        }
-                    })?;
-                    let (file, line) = (Arc::clone(&file), logical.number());
-                    input.entries.push(Some(Located { file, line, action }));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Replaces macros until there are none; a macro's value may hold others.
-    fn substitute(&self, path: &Path, logical: &LogicalLine) -> Result<String, Error> {
-        let mut line = logical.text.clone();
-        for _ in 0..DEEPEST {
-            let mut result = String::with_capacity(line.len());
-            let mut rest = line.as_str();
-            let mut replaced = false;
-            while let Some((before, after)) = rest.split_once("$(") {
-                let refuse = |problem: String| {
-                    let offset = logical.text.find("$(").unwrap_or(0);
-                    let at = logical.text.find(&format!("$({after}")).unwrap_or(offset);
-                    let (line, column) = logical.position(at);
-                    Error::Manifest { path: path.to_owned(), line, column, problem }
-                };
-                let (name, after) =
-                    after.split_once(')').ok_or_else(|| refuse("$( without )".to_owned()))?;
-                result.push_str(before);
-                match self.macros.get(name) {
-                    Some(value) => {
-                        result.push_str(value);
-                        replaced = true;
-                    }
-                    None if self.keep_unknown => result.push_str(&format!("$({name})")),
-                    None => {
-                        return Err(refuse(format!(
-                            "the macro $({name}) has no value; define {name}"
-                        )));
-                    }
-                }
-                rest = after;
-            }
-            if !replaced {
-                return Ok(line);
-            }
-            result.push_str(rest);
-            line = result.trim_start_matches([' ', '\t']).to_owned();
-        }
-        let (line, column) = logical.position(0);
-        let problem = format!("macros are nested {DEEPEST} deep: a cycle?");
-        Err(Error::Manifest { path: path.to_owned(), line, column, problem })
-    }
-
-    fn find(&self, from: &Path, name: &str) -> Option<PathBuf> {
-        let beside = from.parent().unwrap_or(Path::new(""));
-        std::iter::once(beside)
-            .chain(self.include_directories.iter().map(PathBuf::as_path))
-            .map(|directory| directory.join(name))
-            .find(|path| path.is_file())
-    }
-}
-
-fn list(directories: &[PathBuf]) -> String {
-    let names: Vec<_> = directories.iter().map(|d| d.display().to_string()).collect();
-    if names.is_empty() {
-        "any include directory (none given)".to_owned()
-    } else {
-        names.join(", ")
-    }
-}
-
-/// `<WORD REST>`.
-fn directive(line: &str) -> Option<(&str, &str)> {
-    let inner = line.strip_prefix('<')?.trim_end().strip_suffix('>')?;
-    let (word, rest) = inner.split_once([' ', '\t']).unwrap_or((inner, ""));
-    Some((word, rest.trim()))
-}
-
-impl Mogrified {
-    /// The values of `set name=NAME` in the result.
-    pub fn values(&self, name: &str) -> Vec<&str> {
-        let actions = self.actions.iter().flatten().map(|located| &located.action);
-        actions
-            .filter(|action| action.kind == ActionKind::Set && action.get("name") == Some(name))
-            .flat_map(|action| action.attributes.list("value"))
-            .map(String::as_str)
-            .collect()
     }
 }
 

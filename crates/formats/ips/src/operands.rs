@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::mogrify::Located;
+use crate::located::Located;
 use crate::{Action, ActionKind, Fmri};
 
 /// The values of the package's `set` actions, for `%{NAME}`.

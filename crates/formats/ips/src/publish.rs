@@ -7,7 +7,8 @@ use proto::ProtoPath;
 use rayon::prelude::*;
 
 use crate::elf::Elf;
-use crate::mogrify::{Located, Mogrify};
+use crate::located::Located;
+use crate::mogrify::Mogrify;
 use crate::validate::{validate, validate_package};
 use crate::{Action, ActionKind, Error, Fmri, Manifest, Payload, Repository, Timestamp};
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
-use crate::mogrify::{Located, Mogrify};
+use crate::located::Located;
+use crate::mogrify::Mogrify;
 use crate::validate::{validate, validate_package};
 use crate::{Action, ActionKind, Error, Fmri, Manifest, Origin, Repository, Timestamp};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fancy_regex::Regex;
 
 use crate::grammar::key_values;
-use crate::mogrify::Located;
+use crate::located::Located;
 use crate::operands::{PAYLOAD, PackageValues, Scope, refers, values, words};
 use crate::{Action, ActionKind, Error};
 

@@ -2,7 +2,7 @@
 
 use proto::ProtoPath;
 
-use crate::mogrify::Located;
+use crate::located::Located;
 use crate::{Action, ActionKind, Error, Fmri, Timestamp};
 
 /// Kinds of dependencies.

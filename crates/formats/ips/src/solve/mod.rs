@@ -8,6 +8,7 @@ mod catalog;
 mod circumstances;
 mod depend;
 mod explain;
+mod glob;
 mod installed;
 mod pattern;
 mod provider;

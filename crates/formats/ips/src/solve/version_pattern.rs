@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::pattern::glob;
+use super::glob::glob;
 use crate::{DotSequence, Version};
 
 /// A version in which a component of release, branch and time may have the wildcards `*` and `?`.
