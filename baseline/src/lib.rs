@@ -62,7 +62,7 @@ pub use error::{Error, Mismatch, PackagedPath};
 pub use generate::generate;
 pub use options::{Options, Report, Seed, Selection, Warning};
 pub use origins::origins;
-pub use seal::{Verified, package_digest, verify};
+pub use seal::{Verified, verify};
 
 /// The name of the archive.
 pub const ARCHIVE: &str = "files.tar.gz";

@@ -17,7 +17,7 @@ const GZONLY: &str = "gzonly-sha256";
 
 /// The digest over a proto's package list: one line for each installed package, in the order of
 /// their names, holding the FMRI in its long form and the SHA-256 of its manifest's bytes.
-pub fn package_digest(proto: &Proto) -> Result<Digest, Error> {
+pub(crate) fn package_digest(proto: &Proto) -> Result<Digest, Error> {
     digest_of(proto, &crate::generate::read_image(proto)?)
 }
 

@@ -140,8 +140,8 @@ impl Network {
         Depot::open(&url(text)?, self.fetcher()?, &options).map_err(|error| self.failure(error))
     }
 
-    /// A depot of which only what a lock names is wanted, with the manifests of that. What is in the
-    /// store is not asked for.
+    /// A depot of which only what a lock names is wanted, with the manifests of that. What is in
+    /// the store is not asked for.
     pub(crate) fn locked(
         &self,
         text: &str,

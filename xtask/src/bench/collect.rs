@@ -1,8 +1,8 @@
 //! A tree of real program files: those of this machine.
 //!
 //! What compresses like an operating system is an operating system. The files are taken evenly from
-//! the sorted list of all, so that the tree is the same as long as the machine's files are; its digest
-//! tells whether two measurements had the same one.
+//! the sorted list of all, so that the tree is the same as long as the machine's files are; its
+//! digest tells whether two measurements had the same one.
 
 use std::fs;
 use std::io::Write as _;

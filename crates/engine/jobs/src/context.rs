@@ -30,7 +30,7 @@ impl Context {
     }
 
     /// The log file.
-    pub fn log_path(&self) -> &Path {
+    pub(crate) fn log_path(&self) -> &Path {
         &self.path
     }
 

@@ -14,9 +14,9 @@
 //! ```
 //!
 //! Nothing is visible before it is complete: blobs and records are renamed into place. A blob is
-//! checked against its name whenever it is opened or read, by [`Store::open_blob`] and its like; one that is damaged is set aside and counts as absent, so that it is
-//! fetched again. Files are not synced to the disk: what a crash of the machine leaves behind is
-//! damage like any other.
+//! checked against its name whenever it is opened or read, by [`Store::open_blob`] and its like;
+//! one that is damaged is set aside and counts as absent, so that it is fetched again. Files are
+//! not synced to the disk: what a crash of the machine leaves behind is damage like any other.
 //!
 //! ```
 //! use store::{Name, Store};

@@ -127,8 +127,8 @@ impl Store {
         }
     }
 
-    /// Reads a blob that is known to be small: once, as it is checked in memory. One that is damaged
-    /// is set aside, and none is returned.
+    /// Reads a blob that is known to be small: once, as it is checked in memory. One that is
+    /// damaged is set aside, and none is returned.
     pub fn read_blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
         let path = self.blobs.path_of(digest);
         let mut file = match File::open(&path) {

@@ -1,10 +1,10 @@
 //! The files an Oxide sled boots from.
 //!
-//! Phase 1, in the boot ROM, holds the kernel and a small *boot archive* ([`boot_archive`], a cpio);
-//! the kernel then finds the *phase-2 image* ([`phase2`]): a ZFS pool behind a header of 4096 bytes,
-//! accepted only if its SHA-256 is the one that `boot_image_csum` in the boot archive states.
-//! [`compress`] makes the `.z` forms that go into a ROM, and [`os_archive`] packs everything into
-//! `os.tar.gz`.
+//! Phase 1, in the boot ROM, holds the kernel and a small *boot archive* ([`boot_archive`], a
+//! cpio); the kernel then finds the *phase-2 image* ([`phase2`]): a ZFS pool behind a header of
+//! 4096 bytes, accepted only if its SHA-256 is the one that `boot_image_csum` in the boot archive
+//! states. [`compress`] makes the `.z` forms that go into a ROM, and [`os_archive`] packs
+//! everything into `os.tar.gz`.
 //!
 //! An image can have hundreds of megabytes. [`phase2::seal`] reads it once for all that needs its
 //! bytes: the digest, the zlib form, and the OS archive, although that begins with the digest.

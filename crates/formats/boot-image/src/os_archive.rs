@@ -1,13 +1,15 @@
 //! `os.tar.gz`: a host or trampoline image with everything that belongs to it.
 //!
 //! An Oxide archive of type `os`. Its information map has the `name` of the image and, as
-//! `checksum`, the SHA-256 that its phase-2 image must have; both are read from that image's header,
-//! so they cannot disagree with it. The members stand below `image/`, mode 0444, owner root.
+//! `checksum`, the SHA-256 that its phase-2 image must have; both are read from that image's
+//! header, so they cannot disagree with it. The members stand below `image/`, mode 0444, owner
+//! root.
 
 //!
-//! The digest stands twice near the beginning, in `oxide.json` and in the header of the image, and is
-//! known when all of the image was read. So that one reading is enough, what comes before the image's
-//! own data is stored uncompressed, and is put in its place last ([`gzip::LateGzipWriter`]).
+//! The digest stands twice near the beginning, in `oxide.json` and in the header of the image, and
+//! is known when all of the image was read. So that one reading is enough, what comes before the
+//! image's own data is stored uncompressed, and is put in its place last
+//! ([`gzip::LateGzipWriter`]).
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek as _, SeekFrom, Write};
@@ -119,8 +121,8 @@ struct Packing {
 }
 
 impl Draft {
-    /// Begins an archive with what is known of it. All members will have the time `mtime`, in seconds
-    /// since the epoch. Nothing is written yet.
+    /// Begins an archive with what is known of it. All members will have the time `mtime`, in
+    /// seconds since the epoch. Nothing is written yet.
     pub fn new(output: &Path, notes: Notes, mtime: i64) -> Result<Self, Error> {
         for (name, _) in &notes.git_status {
             check_name(name, output)?;

@@ -8,13 +8,14 @@
 //! encoder are constants: the bytes depend on the input and the [`Level`] alone, never on the
 //! number of threads or on the sizes of single writes.
 //!
-//! [`LateGzipWriter`] writes a member whose first bytes, a checksum of the rest perhaps, become known
-//! last.
+//! [`LateGzipWriter`] writes a member whose first bytes, a checksum of the rest perhaps, become
+//! known last.
 //!
 //! [`GzipReader`] and [`ZlibReader`] accept exactly one stream. Damage is an [`Error`] that says
 //! which rule is broken and where: a wrong checksum, a wrong length, a stream cut short, a second
 //! member and other bytes after the end are all told apart. With the feature `whole` there is
-//! `inflate_whole` for the many small files that are vouched for otherwise; it needs a library in C.
+//! `inflate_whole` for the many small files that are vouched for otherwise; it needs a library in
+//! C.
 //!
 //! The encoder is zlib-rs, used directly. A dependency that switches flate2 to another back end
 //! (cargo features unify) cannot change what is written here; a test watches flate2 for the sake of

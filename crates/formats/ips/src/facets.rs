@@ -29,7 +29,7 @@ impl Facets {
     }
 
     /// Sets a facet that the image has from its parent.
-    pub fn set_inherited(&mut self, name: impl Into<String>, value: bool) {
+    pub(crate) fn set_inherited(&mut self, name: impl Into<String>, value: bool) {
         self.inherited.insert(name.into(), value);
         self.order_patterns();
     }
@@ -40,7 +40,7 @@ impl Facets {
     }
 
     /// The settings of the parent image, by name.
-    pub fn iter_inherited(&self) -> impl Iterator<Item = (&str, bool)> {
+    pub(crate) fn iter_inherited(&self) -> impl Iterator<Item = (&str, bool)> {
         self.inherited.iter().map(|(name, &value)| (name.as_str(), value))
     }
 

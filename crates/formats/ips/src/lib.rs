@@ -8,8 +8,9 @@
 //! (`.p5p`); [`open_origin`] opens whichever is there. Both are written here as well: [`publish()`]
 //! turns manifests in source form ([`Mogrify`]: macros, includes, transforms) and files into
 //! packages of a repository, [`PackageArchive::write`] and [`Repository::copy_packages`] copy
-//! packages from any origin, [`republish()`] passes them through transforms on the way. Payloads are checked against their manifests whenever they are read.
-//! Nothing that is written depends on the clock, on directory order or on the number of threads.
+//! packages from any origin, [`republish()`] passes them through transforms on the way. Payloads
+//! are checked against their manifests whenever they are read. Nothing that is written depends on
+//! the clock, on directory order or on the number of threads.
 //!
 //! A [`Lock`] settles which packages a build takes, with the digests of their manifests.
 //!

@@ -50,7 +50,8 @@ struct Prepared {
 
 /// Republishes packages of an origin. Dependencies stay as they are unless a transform changes
 /// them. What is the same as before, to its name and publisher, keeps its signatures; anything else
-/// loses them, as they would be wrong. Everything is read and checked before the repository changes.
+/// loses them, as they would be wrong. Everything is read and checked before the repository
+/// changes.
 pub fn republish(
     repository: &mut Repository,
     from: &dyn Origin,

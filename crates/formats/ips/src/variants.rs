@@ -50,7 +50,10 @@ impl Variants {
 
     /// Whether the package supports an image with these variants; else the first variant that
     /// it does not support, with the values it would support.
-    pub fn supported_by<'m>(&self, manifest: &'m Manifest) -> Result<(), (&'m str, &'m [String])> {
+    pub(crate) fn supported_by<'m>(
+        &self,
+        manifest: &'m Manifest,
+    ) -> Result<(), (&'m str, &'m [String])> {
         for action in manifest.of_kind(crate::ActionKind::Set) {
             if let Some(name) = action.get("name")
                 && let Some(ours) = self.get(name)

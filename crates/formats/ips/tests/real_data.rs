@@ -40,8 +40,8 @@ fn list(origin: &dyn Origin) -> String {
     text
 }
 
-/// The manifests of a listing in the order of the packages' names: pkg prints publishers in an order
-/// that follows from nothing.
+/// The manifests of a listing in the order of the packages' names: pkg prints publishers in an
+/// order that follows from nothing.
 fn by_package(contents: &str) -> Vec<&str> {
     const START: &str = "set name=pkg.fmri ";
     let mut starts: Vec<usize> = contents

@@ -325,8 +325,8 @@ impl Trial {
         None
     }
 
-    /// Whether pkg takes exactly these packages if they are named, where it took others (which it may
-    /// if one of several is needed) or found none.
+    /// Whether pkg takes exactly these packages if they are named, where it took others (which it
+    /// may if one of several is needed) or found none.
     fn is_accepted(
         &self,
         before: &Names,

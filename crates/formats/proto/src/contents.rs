@@ -153,7 +153,7 @@ impl Store {
 
 impl Contents {
     /// Contents that are all in a store.
-    pub fn in_store(store: Store) -> Self {
+    pub(crate) fn in_store(store: Store) -> Self {
         Self { store, tree: None }
     }
 

@@ -1,10 +1,10 @@
 //! The command lines of methods, with their tokens replaced.
 //!
 //! A method's `exec` may have tokens (smf_method(7)): `%f`, `%i`, `%m` and `%s` for the FMRI, the
-//! instance, the method and the service, `%%`, and `%{GROUP/PROPERTY}` for the values of a property,
-//! with `,` or `:` behind the name if that shall stand between them; without a group it is
-//! `application`. What the bundle says of a property is its value until an administrator gives it
-//! another one. The restarter's name, `%r`, is not in the bundle.
+//! instance, the method and the service, `%%`, and `%{GROUP/PROPERTY}` for the values of a
+//! property, with `,` or `:` behind the name if that shall stand between them; without a group it
+//! is `application`. What the bundle says of a property is its value until an administrator gives
+//! it another one. The restarter's name, `%r`, is not in the bundle.
 
 use std::borrow::Cow;
 

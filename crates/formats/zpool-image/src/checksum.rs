@@ -18,8 +18,8 @@ pub(crate) const TRAILER_SIZE: usize = 40;
 /// Words summed side by side: as many as fill the vector registers every machine has.
 const LANES: usize = 4;
 
-/// Fletcher-4 over 32-bit little-endian words, as block pointers hold it. The length is a multiple of
-/// 4: bytes beyond the last whole word are left out.
+/// Fletcher-4 over 32-bit little-endian words, as block pointers hold it. The length is a multiple
+/// of 4: bytes beyond the last whole word are left out.
 pub fn fletcher_4(bytes: &[u8]) -> Checksum {
     let (words, _) = bytes.as_chunks::<4>();
     let (groups, rest) = words.as_chunks::<LANES>();

@@ -30,8 +30,8 @@
 //! describe also the blocks that hold them. The MOS is therefore written a few times for nothing
 //! until what it says of itself is true; its blocks are not compressed, so that this ends.
 //!
-//! By default the pool has version 5000 and no features: it can be upgraded on any system. Source of
-//! the format: the OpenZFS and illumos sources, and pools that OpenZFS made.
+//! By default the pool has version 5000 and no features: it can be upgraded on any system. Source
+//! of the format: the OpenZFS and illumos sources, and pools that OpenZFS made.
 
 mod acl;
 mod allocator;

@@ -2,9 +2,9 @@
 //!
 //! [`generate()`] reads the files that a manifest delivers (ELF, scripts, service manifests, hard
 //! links) and says what each needs: `depend fmri=__TBD` with `pkg.debug.depend.*` attributes.
-//! [`resolve()`] replaces `__TBD` by the packages that deliver it: packages that are resolved at the
-//! same time, else packages that are there already. Both give *findings* besides: a file that is
-//! missing, a token that nothing expands, something that nobody delivers. A finding is no error.
+//! [`resolve()`] replaces `__TBD` by the packages that deliver it: packages that are resolved at
+//! the same time, else packages that are there already. Both give *findings* besides: a file that
+//! is missing, a token that nothing expands, something that nobody delivers. A finding is no error.
 //!
 //! Variants are respected: a need that only some images have becomes a dependency of only those.
 //!

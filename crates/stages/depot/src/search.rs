@@ -1,11 +1,11 @@
 //! `search/1`: who delivers a thing, found in the manifests as they are.
 //!
-//! A query is `CASE_RETURN_COUNT_START_TEXT`: whether letters' case counts (`True`, `False`), whether
-//! packages (1) or actions (2) are wanted, how many at most (`None` for all), after how many. The
-//! text has terms, `TOKEN`, `INDEX:TOKEN`, `ACTION:INDEX:TOKEN` or `PACKAGE:ACTION:INDEX:TOKEN`, any
-//! field of which may be empty, with `*` and `?`. Several terms must all hold of an action (of a
-//! package, if packages are wanted), unless `OR` stands between them. `<TEXT>` asks for packages.
-//! Phrases and parentheses are refused.
+//! A query is `CASE_RETURN_COUNT_START_TEXT`: whether letters' case counts (`True`, `False`),
+//! whether packages (1) or actions (2) are wanted, how many at most (`None` for all), after how
+//! many. The text has terms, `TOKEN`, `INDEX:TOKEN`, `ACTION:INDEX:TOKEN` or
+//! `PACKAGE:ACTION:INDEX:TOKEN`, any field of which may be empty, with `*` and `?`. Several terms
+//! must all hold of an action (of a package, if packages are wanted), unless `OR` stands between
+//! them. `<TEXT>` asks for packages. Phrases and parentheses are refused.
 
 use globset::{GlobBuilder, GlobMatcher};
 use ips::{Action, ActionKind, Fmri, Origin};

@@ -1,4 +1,5 @@
-//! Update repositories: what their documents say, and whether the targets are those that are listed.
+//! Update repositories: what their documents say, and whether the targets are those that are
+//! listed.
 
 use std::collections::BTreeMap;
 

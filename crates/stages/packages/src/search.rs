@@ -21,8 +21,8 @@ pub struct Hit {
 /// Searches packages for shell patterns, any of which may match: paths (with or without `/` at the
 /// front), the last component of paths, payload hashes, the targets of links, names of packages and
 /// whole words of what `set` actions say, aliases and names of drivers, users, groups and
-/// dependencies. Of an image, only actions that it takes are looked at. Letters are compared without
-/// case except in paths and hashes.
+/// dependencies. Of an image, only actions that it takes are looked at. Letters are compared
+/// without case except in paths and hashes.
 pub fn search(packages: &Packages, patterns: &[String]) -> Result<Vec<Hit>, Error> {
     let mut globs = Vec::new();
     for pattern in patterns {

@@ -5,8 +5,8 @@
 //!                       └──▶ unix        boot-archive ──────┘
 //! ```
 //!
-//! The pool is written behind room for the phase-2 header, so that this file becomes `zfs.img`; it is
-//! read once, by phase-2, which puts it into `os.tar.gz` at the same time.
+//! The pool is written behind room for the phase-2 header, so that this file becomes `zfs.img`; it
+//! is read once, by phase-2, which puts it into `os.tar.gz` at the same time.
 //!
 //! Jobs hand a proto on as its manifest, a file; the contents of all protos of a run are in one
 //! store.

@@ -1,4 +1,5 @@
-//! The jobs of an image that make its protos: packages installed, trimmed, and what lies in the pool.
+//! The jobs of an image that make its protos: packages installed, trimmed, and what lies in the
+//! pool.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -52,8 +52,8 @@ impl Image {
         .makes(pool::PoolRecord::files(&places.set))
     }
 
-    /// Reads the image once, for its digest and for `os.tar.gz`, which another job ends when the boot
-    /// archive with that digest is there.
+    /// Reads the image once, for its digest and for `os.tar.gz`, which another job ends when the
+    /// boot archive with that digest is there.
     pub(super) fn phase2_job(
         self: &Arc<Self>,
         places: &Places,

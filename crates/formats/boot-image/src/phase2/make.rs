@@ -46,8 +46,8 @@ impl Options {
     }
 }
 
-/// Puts a header before a copy of a pool image. The image is read once; what is zero in it becomes a
-/// hole unless it is compressed.
+/// Puts a header before a copy of a pool image. The image is read once; what is zero in it becomes
+/// a hole unless it is compressed.
 pub fn write(pool: &Path, output: &Path, options: &Options) -> Result<Phase2, Error> {
     let mut image = Image::open(pool, 0, output, options)?;
     if options.compress {
@@ -65,9 +65,9 @@ pub fn write(pool: &Path, output: &Path, options: &Options) -> Result<Phase2, Er
 /// Makes a phase-2 image of a file that has [`HEADER_SIZE`] bytes of room and then a pool image.
 ///
 /// Raw, the file itself becomes the image: it gets its header and is renamed, so that nothing is
-/// copied; `draft` and `output` must be on one file system. Compressed, it is only read, and removed
-/// at the end. It is read once, and an OS archive takes the image from the same reading; then
-/// [`Draft::finish`] gives it its other parts.
+/// copied; `draft` and `output` must be on one file system. Compressed, it is only read, and
+/// removed at the end. It is read once, and an OS archive takes the image from the same reading;
+/// then [`Draft::finish`] gives it its other parts.
 pub fn seal(
     draft: &Path,
     output: &Path,

@@ -274,7 +274,7 @@ impl ImageConfig {
     }
 
     /// Sets a property to a list.
-    pub fn set_property_list(&mut self, name: &str, values: &[String]) {
+    fn set_property_list(&mut self, name: &str, values: &[String]) {
         self.rest.section_mut("property").set(name, print_list(values));
     }
 

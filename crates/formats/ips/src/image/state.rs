@@ -43,7 +43,7 @@ impl State {
     }
 
     /// The state with this number.
-    pub fn from_number(number: u64) -> Self {
+    pub(super) fn from_number(number: u64) -> Self {
         match number {
             0 => Self::Known,
             2 => Self::Installed,

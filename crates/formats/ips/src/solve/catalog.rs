@@ -243,8 +243,8 @@ impl<'a> Candidates<'a> {
         Ok(candidate.loaded.get_or_init(|| (manifest, facts)))
     }
 
-    /// Reads the manifests of the best candidates for some packages, many at once: somebody is about
-    /// to ask for them, one by one. What cannot be read is told then.
+    /// Reads the manifests of the best candidates for some packages, many at once: somebody is
+    /// about to ask for them, one by one. What cannot be read is told then.
     pub(crate) fn look_ahead(&self, stems: &[&str]) {
         stems.par_iter().filter_map(|stem| self.of(stem).first()).for_each(|candidate| {
             let _ = self.load(candidate);

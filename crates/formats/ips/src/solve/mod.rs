@@ -57,7 +57,8 @@ pub struct Solution {
     pub packages: Vec<Chosen>,
     /// Packages that only lead to others, by name: they were renamed and are not installed.
     pub renamed: Vec<Chosen>,
-    /// Packages that were asked for by name and are obsolete, so that nothing is installed for them.
+    /// Packages that were asked for by name and are obsolete, so that nothing is installed for
+    /// them.
     pub obsolete: Vec<Fmri>,
 }
 

@@ -165,8 +165,8 @@ impl<'a, 'c> Provider<'a, 'c> {
         Ok(false)
     }
 
-    /// Whether the image may take a version of a package, and what it requires is there at all. What
-    /// requires itself is there.
+    /// Whether the image may take a version of a package, and what it requires is there at all.
+    /// What requires itself is there.
     fn can_be_had(&self, candidate: &Candidate<'c>) -> Result<bool, Error> {
         if let Some(known) = self.had.borrow().get(candidate.fmri) {
             return Ok(*known);

@@ -111,9 +111,9 @@ fn latest(candidates: &Candidates<'_>, stem: &str) -> Result<Range, Error> {
 }
 
 impl<'a> Question<'a, '_> {
-    /// Solves until every `conditional` dependency holds. The solver sometimes lets one pass that comes
-    /// to count late, if it cannot be met; then what it needs is asked for, or else the package that has
-    /// it is passed over.
+    /// Solves until every `conditional` dependency holds. The solver sometimes lets one pass that
+    /// comes to count late, if it cannot be met; then what it needs is asked for, or else the
+    /// package that has it is passed over.
     fn settle(&self) -> Result<Places, Error> {
         let chosen = self.solve()?;
         let Some((stem, place, depend)) = self.unmet(&chosen)? else { return Ok(chosen) };
@@ -218,9 +218,9 @@ impl<'a> Question<'a, '_> {
     }
 
     /// A package that was chosen at a version from before it became obsolete, although everything
-    /// allows the obsolete one: what was given up is not meant to come back when it is asked for, or
-    /// when it is a member of a group. What another package needs does, as with pkg(7). The package's
-    /// name, and the place of its obsolete version.
+    /// allows the obsolete one: what was given up is not meant to come back when it is asked for,
+    /// or when it is a member of a group. What another package needs does, as with pkg(7). The
+    /// package's name, and the place of its obsolete version.
     fn gone(&self, chosen: &Places) -> Result<Option<(String, usize)>, Error> {
         let candidates = self.candidates;
         for (stem, place) in chosen {
@@ -272,7 +272,8 @@ impl<'a> Question<'a, '_> {
         Ok(false)
     }
 
-    /// The chosen packages that are needed whichever alternative is taken of several that were chosen.
+    /// The chosen packages that are needed whichever alternative is taken of several that were
+    /// chosen.
     fn needed(&self, chosen: &Places) -> Result<BTreeSet<String>, Error> {
         let mut needed = BTreeSet::new();
         let mut left: Vec<&str> = self.asked.iter().map(|asked| asked.stem).collect();
