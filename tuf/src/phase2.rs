@@ -155,9 +155,14 @@ pub(crate) fn check_use(header: &Header, variant: Variant, name: &str, findings:
         }
     }
     if is_stand_in(header) {
-        let reason = "is the published tool's stand-in for an image; no rack boots from it";
-        findings.warning(ProblemId::ArtifactStandIn, name, reason);
+        warn_of_stand_in(name, findings);
     }
+}
+
+/// Says that an image is none.
+pub(crate) fn warn_of_stand_in(name: &str, findings: &mut Findings) {
+    let reason = "is the published tool's stand-in for an image; no rack boots from it";
+    findings.warning(ProblemId::ArtifactStandIn, name, reason);
 }
 
 /// Whether a header is that of the published tool's stand-in for an image, which announces more

@@ -390,6 +390,14 @@ fn artifacts_that_lie_are_refused() {
     let report = verify(&path);
     assert_eq!(report.outcome(), Outcome::Ok, "{report}");
     assert!(report.warnings[0].reason.contains("names itself \"ci\""), "{report}");
+
+    // What the published tool puts there when nothing real is wanted.
+    let filler = format!("host:{VERSION}:some text, and again some text");
+    forge.target(&host, os(filler.into_bytes()));
+    std::fs::write(&path, forge.zip().bytes()).unwrap();
+    let report = verify(&path);
+    assert!(report.problems.iter().all(|p| p.id.as_str() == "installinator-entries"), "{report}");
+    assert!(report.warnings.iter().any(|p| p.id.as_str() == "artifact-stand-in"), "{report}");
 }
 
 #[test]

@@ -267,7 +267,9 @@ fn take(
 /// The members of a composite archive that is there, all of which it must have.
 fn open(path: &Path, make: Make) -> Result<Vec<(String, Digest)>, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    Ok(super::check::members(std::io::BufReader::new(file), make)?.0)
+    let (members, image) = super::check::members(std::io::BufReader::new(file), make)?;
+    image.map(|image| image.judged).transpose()?;
+    Ok(members)
 }
 
 fn check_firmware(path: &Path, wanted: &str) -> Result<(), Error> {

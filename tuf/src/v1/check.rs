@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Cursor, Read};
 
-use boot_image::phase2::Header;
 use hubris::ImageName;
 use proto::Digest;
 
-use super::composite;
+use super::composite::{self, Image};
 use super::document::{Artifacts, Installinator, Listed};
 use super::kind::{self, Make};
 use crate::documents::{ARTIFACTS_V1, ArtifactsDocument};
@@ -67,19 +66,24 @@ pub(crate) fn check(
         let Some(make) = kind::make(&listed.kind) else { continue };
         // What is not as signed is reported; what is not signed is not there.
         let Some(target_file) = good.get(target.as_str()) else { continue };
-        let members = match contents(archive, &target_file.entry, listed, make)? {
-            Ok((members, image)) => {
-                if let Some(header) = image {
-                    let variant = kind::variant(&listed.kind);
-                    phase2::check_use(&header, variant, target, findings);
-                }
-                members
-            }
+        let (members, image) = match contents(archive, &target_file.entry, listed, make)? {
+            Ok(read) => read,
             Err(reason) => {
                 findings.problem(ProblemId::ArtifactContents, target, reason);
                 continue;
             }
         };
+        if let Some(image) = image {
+            let is_stand_in = image.is_stand_in(&listed.kind, &listed.version);
+            match image.judged {
+                Ok(header) => {
+                    let variant = kind::variant(&listed.kind);
+                    phase2::check_use(&header, variant, target, findings);
+                }
+                Err(_) if is_stand_in => phase2::warn_of_stand_in(target, findings),
+                Err(reason) => findings.problem(ProblemId::ArtifactContents, target, reason),
+            }
+        }
         let whole = [(String::new(), target_file.sha256)];
         let parts = if members.is_empty() { &whole[..] } else { &members[..] };
         for (member, hash) in parts {
@@ -170,8 +174,8 @@ fn check_words(listed: &Listed, findings: &mut Findings) {
     }
 }
 
-/// The members of a composite artifact, and the header of the phase-2 image among them.
-type Members = (Vec<(String, Digest)>, Option<Header>);
+/// The members of a composite artifact, and the phase-2 image among them.
+type Members = (Vec<(String, Digest)>, Option<Image>);
 
 /// Looks at what an artifact is. Returns the members of a composite one.
 fn contents(
@@ -258,7 +262,7 @@ pub(super) fn members(reader: impl Read + Send, make: Make) -> Result<Members, S
     match wanted.iter().find(|name| !members.iter().any(|(there, _)| there == *name)) {
         Some(missing) => Err(format!("has no {missing}")),
         None if members.is_empty() => Err("has no zones".to_owned()),
-        None => Ok((members, image.transpose()?)),
+        None => Ok((members, image)),
     }
 }
 

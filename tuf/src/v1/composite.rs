@@ -79,13 +79,31 @@ pub(super) fn write(
     Ok((noted.streamed(), digests))
 }
 
+/// Bytes of an image that are looked at to know a stand-in: more than a kind and a version have.
+const BEGIN: usize = 128;
+
 /// What there is of an archive.
 pub(crate) struct Found {
     pub(crate) archive_type: String,
     /// Names and digests of members.
     pub(crate) members: Vec<(String, Digest)>,
-    /// The header of the phase-2 image, if that is one of them and good, or what is wrong with it.
-    pub(crate) image: Option<Result<Header, String>>,
+    /// The phase-2 image, if that is one of them.
+    pub(crate) image: Option<Image>,
+}
+
+/// A phase-2 image.
+pub(crate) struct Image {
+    /// Its first bytes.
+    begin: Vec<u8>,
+    /// Its header, or what is wrong with it.
+    pub(crate) judged: Result<Header, String>,
+}
+
+impl Image {
+    /// Whether it is text that the published tool takes for an image of this kind and version.
+    pub(crate) fn is_stand_in(&self, kind: &str, version: &str) -> bool {
+        self.begin.starts_with(format!("{kind}:{version}:").as_bytes())
+    }
 }
 
 /// Reads the members that are wanted of an archive that is there.
@@ -113,11 +131,15 @@ pub(crate) fn read(
         } else if wanted(&name) {
             let mut stream = (name == PHASE_2).then(phase2::Stream::default);
             let mut sha256 = sha2::Sha256::new();
+            let mut begin = Vec::new();
             loop {
                 let count = archive.read_data(&mut buffer).map_err(refuse)?;
                 match (&mut stream, &buffer[..count]) {
                     (_, []) => break,
-                    (Some(stream), bytes) => stream.update(bytes),
+                    (Some(stream), bytes) => {
+                        begin.extend_from_slice(&bytes[..bytes.len().min(BEGIN - begin.len())]);
+                        stream.update(bytes);
+                    }
                     (None, bytes) => sha256.update(bytes),
                 }
             }
@@ -126,7 +148,8 @@ pub(crate) fn read(
             }
             let digest = match stream.map(phase2::Stream::finish) {
                 Some((digest, judged)) => {
-                    image = Some(judged.map_err(|reason| format!("{name}: {reason}")));
+                    let judged = judged.map_err(|reason| format!("{name}: {reason}"));
+                    image = Some(Image { begin, judged });
                     digest
                 }
                 None => Digest(sha256.finalize().into()),
