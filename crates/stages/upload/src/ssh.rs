@@ -213,16 +213,17 @@ fn watch(
         let status = child
             .try_wait()
             .map_err(|source| Error::Program { program: options.ssh.program.clone(), source })?;
+        // Who is not listened to any more may have ended for that reason.
+        if flow.flooded.load(Ordering::Relaxed) {
+            let problem = format!("more than {WORDS} bytes of words, and no end of them");
+            return Err(Error::Nonsense { to: to.to_owned(), problem });
+        }
         if let Some(status) = status {
             return Ok((status, words));
         }
         while let Ok(said) = lines.try_recv() {
             tell(Event::Said(said.clone()));
             words.push(said);
-        }
-        if flow.flooded.load(Ordering::Relaxed) {
-            let problem = format!("more than {WORDS} bytes of words, and no end of them");
-            return Err(Error::Nonsense { to: to.to_owned(), problem });
         }
         let now = Instant::now();
         let bytes = flow.sent.load(Ordering::Relaxed);
@@ -285,6 +286,10 @@ fn judge(
             ),
         }),
         (Some(OWN_FAILURE), _) if !own.is_empty() => Err(own_failure(own, to, sent, total)),
+        // The one thing that ssh says where the far side speaks, whatever its log is.
+        (Some(OWN_FAILURE), _) if words.last().is_some_and(|word| is_end(word)) => {
+            Err(Error::Dropped { to, sent, total, problem: answer })
+        }
         (Some(code), _) => {
             let text = if answer.is_empty() { "it said nothing".to_owned() } else { answer };
             Err(Error::Refused { to, status: format!("exit status {code}"), text })
@@ -294,6 +299,11 @@ fn judge(
             Err(Error::Dropped { to, sent, total, problem })
         }
     }
+}
+
+/// Whether ssh tells that a connection ended before its time.
+fn is_end(word: &str) -> bool {
+    word.starts_with("Connection to ") && word.ends_with(" closed by remote host.")
 }
 
 fn after(words: &str) -> String {

@@ -223,6 +223,8 @@ fn endless(begin: &'static str, again: &'static str) -> Answer {
         let request = take(stream, u64::MAX);
         stream.write_all(begin.as_bytes()).unwrap();
         let until = Instant::now() + Duration::from_secs(20);
+        // so much at a time that its length ends it, and not the time it takes
+        let again = again.repeat(1000);
         while stream.write_all(again.as_bytes()).is_ok() && Instant::now() < until {}
         Some(request)
     })
