@@ -218,13 +218,13 @@ fn refusals_and_nonsense_are_shown() {
 }
 
 /// Writes a beginning, and then the same again and again until nobody listens.
-fn endless(begin: &'static str, again: &'static str) -> Answer {
+fn endless(begin: &'static str, again: &str) -> Answer {
+    // so much at a time that its length ends it, and not the time it takes
+    let again = again.repeat(1 + (64 << 10) / again.len());
     Box::new(move |stream| {
         let request = take(stream, u64::MAX);
         stream.write_all(begin.as_bytes()).unwrap();
         let until = Instant::now() + Duration::from_secs(20);
-        // so much at a time that its length ends it, and not the time it takes
-        let again = again.repeat(1000);
         while stream.write_all(again.as_bytes()).is_ok() && Instant::now() < until {}
         Some(request)
     })
@@ -233,13 +233,14 @@ fn endless(begin: &'static str, again: &'static str) -> Answer {
 #[test]
 fn answers_without_end_are_not_waited_for() {
     let sample = Sample::new();
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
     for (begin, again) in [
         ("HTTP/1.1 200 OK\r\n", "X-More: of the same\r\n"),
         ("HTTP/1.1 200 OK\r\nX: ", "more and more "),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &chunk),
     ] {
         let error = refusal(&sample, endless(begin, again));
-        assert!(matches!(error, Error::Nonsense { .. }), "{again:?}: {error}");
+        assert!(matches!(error, Error::Nonsense { .. }), "{begin:?}: {error}");
     }
     // Every one of these announces an answer.
     let begun = Instant::now();
