@@ -7,11 +7,9 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::DeflateDecoder;
-use rustix::io::Errno;
-
 use super::headers::{check_extents, check_names, directory, local_header};
 use crate::problem::Findings;
+use flate2::bufread::DeflateDecoder;
 
 /// An open zip, or a directory that stands for one, with its sound entries.
 #[derive(Debug)]
@@ -257,10 +255,12 @@ fn open_file(path: &Path) -> io::Result<File> {
 }
 
 /// Has the system copy a part of a file, and says how many bytes it did.
+#[cfg(target_os = "linux")]
 fn copy_by_system(file: &File, piece: &Range<u64>, out: &File, mut to: u64) -> io::Result<u64> {
     let mut at = piece.start;
     while at < piece.end {
         let most = usize::try_from(piece.end - at).unwrap_or(usize::MAX);
+        use rustix::io::Errno;
         match rustix::fs::copy_file_range(file, Some(&mut at), out, Some(&mut to), most) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) | Err(Errno::INTR) => {}
@@ -274,12 +274,24 @@ fn copy_by_system(file: &File, piece: &Range<u64>, out: &File, mut to: u64) -> i
     Ok(at - piece.start)
 }
 
+/// illumos has no such call.
+#[cfg(not(target_os = "linux"))]
+fn copy_by_system(_: &File, _: &Range<u64>, _: &File, _: u64) -> io::Result<u64> {
+    Ok(0)
+}
+
 /// Whether a file is in memory or on ext4, where the system can only copy, which it does with the
 /// written file locked. By hand reading is done outside of that lock, so that two threads are faster.
+#[cfg(target_os = "linux")]
 fn is_plain(file: &File) -> bool {
     const MEMORY: i64 = 0x0102_1994;
     const EXT: i64 = 0xef53;
     rustix::fs::fstatfs(file).is_ok_and(|system| [MEMORY, EXT].contains(&system.f_type))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_plain(_: &File) -> bool {
+    true
 }
 
 fn copy_by_hand(file: &File, piece: Range<u64>, out: &File, mut to: u64) -> io::Result<()> {
